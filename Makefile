@@ -1,0 +1,79 @@
+# `make app` serves the dashboard, `make test` runs every check. Both set up .venv first.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+# An index to take torch's builds from, such as the CPU builds' one; pip's own when empty.
+TORCH_INDEX ?=
+TORCH := $(shell grep '^torch==' constraints.txt)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Prints what was done and how long it took: $(call took,what)
+started := $(shell date +%s)
+took = echo "$(1) took $$(( $$(date +%s) - $(started) )) s"
+
+.PHONY: app test test-models bench install install-dev chromium lint types walls docker-lint pytest clean help
+
+help:
+	@echo "make app          install, serve the dashboard on 127.0.0.1:$(PORT), profile the sample model"
+	@echo "make test         every check: lint, types, walls, unit, page and browser tests"
+	@echo "make test-models  the checks over the folder that RANKSCOPE_TEST_MODELS names"
+	@echo "make bench        the benchmarks of tests/bench"
+	@echo "TORCH_INDEX=URL   take torch's builds from that index"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Rankscope needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try make PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "could not make $(VENV): is the venv module installed (python3-venv on Debian)?"; exit 2; }
+
+$(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+app: install
+	@$(call took,set-up)
+	@exec $(BIN)/python -m streamlit run app/main.py --server.port $(PORT)
+
+# The browser test drives Debian's chromium; without it the test says what it skipped.
+chromium:
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+		else sudo -n sh -c 'apt-get update -qq && apt-get install -y -qq chromium' >/dev/null 2>&1; fi; } 2>/dev/null || true
+	@command -v chromium >/dev/null || echo "SKIPPED: no chromium on the PATH and none could be installed, so the browser test will not run"
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+walls: install-dev
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+docker-lint: install-dev
+	$(BIN)/hadolint Dockerfile
+
+pytest: install-dev chromium
+	$(BIN)/python -m pytest -m "not models"
+
+test: lint types walls docker-lint pytest
+	@$(call took,make test)
+
+test-models: install-dev
+	$(BIN)/python -m pytest -m models
+	@$(call took,make test-models)
+
+bench: install-dev
+	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Numerics: tensors in, typed rows out. Knows nothing of jobs, storage or pages."""

@@ -1,0 +1,1 @@
+"""Mathematics that several analyses share. Pure functions, float64."""

@@ -1,0 +1,135 @@
+"""The list of analyses: every module of this folder that calls `register`.
+
+An analysis is one file holding `Params`, `Row` and one pure function. This module imports no
+torch, and a file that fails to import is listed as broken and hides no other.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar
+
+import analysis
+
+Unit = Literal["matrix", "spectra", "model", "series", "training"]
+Function = TypeVar("Function", bound=Callable[..., Iterable[Any]])
+NOT_ANALYSES = {"registry", "__main__"}
+
+
+class AnalysisError(Exception):
+    """Root of what this package raises on its own account."""
+
+
+class Array:
+    """Annotation of a row field that holds an n-dimensional array, kept as an `.npy` artifact."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What one registered file declares."""
+
+    name: str
+    title: str
+    view: str
+    unit: Unit
+    version: int
+    params: type
+    row: type
+    function: Callable[..., Iterable[Any]]
+
+
+_registered: dict[str, Analysis] = {}
+
+
+def register(
+    *, title: str, view: str, unit: Unit, version: int = 1
+) -> Callable[[Function], Function]:
+    """Enrol the decorated function under its module's name.
+
+    The module must define the frozen dataclasses `Params` and `Row` above it. `version` is part of
+    the key of every stored result: raise it when the same input would give another number.
+    """
+
+    def enrol(function: Function) -> Function:
+        scope = function.__globals__
+        name = function.__module__.rpartition(".")[2]
+        _registered[name] = Analysis(
+            name, title, view, unit, version, scope["Params"], scope["Row"], function
+        )
+        return function
+
+    return enrol
+
+
+def scan() -> tuple[dict[str, Analysis], dict[str, str]]:
+    """Import every module of the folder; return the analyses and, by name, what broke."""
+    broken = {}
+    for module in pkgutil.iter_modules(analysis.__path__):
+        if module.ispkg or module.name in NOT_ANALYSES:
+            continue
+        try:
+            importlib.import_module(f"analysis.{module.name}")
+        except Exception as error:  # noqa: BLE001  any fault of one file is that file's, and is shown
+            broken[module.name] = f"{type(error).__name__}: {error}"
+    return dict(sorted(_registered.items())), broken
+
+
+def find(name: str) -> Analysis:
+    """Return one analysis, importing its module alone. Raises AnalysisError when there is none."""
+    if name not in _registered:
+        importlib.import_module(f"analysis.{name}")
+    if name not in _registered:
+        raise AnalysisError(f"analysis/{name}.py registers no analysis")
+    return _registered[name]
+
+
+def describe() -> dict[str, Any]:
+    """Return everything the registry declares as JSON-ready data (the catalogue)."""
+    analyses, broken = scan()
+    return {"analyses": {name: _declaration(a) for name, a in analyses.items()}, "broken": broken}
+
+
+def _declaration(declared: Analysis) -> dict[str, Any]:
+    module = importlib.import_module(declared.function.__module__)
+    return {
+        "name": declared.name,
+        "title": declared.title,
+        "view": declared.view,
+        "unit": declared.unit,
+        "version": declared.version,
+        "summary": (declared.function.__doc__ or "").strip().split("\n")[0],
+        "doc": (module.__doc__ or "").strip(),
+        "params": [_field(declared.params, f) for f in dataclasses.fields(declared.params)],
+        "columns": [_field(declared.row, f) for f in dataclasses.fields(declared.row)],
+    }
+
+
+def _field(owner: type, declared: "dataclasses.Field[Any]") -> dict[str, Any]:
+    kind, optional = _kind(typing.get_type_hints(owner)[declared.name])
+    default = declared.default if declared.default is not dataclasses.MISSING else None
+    return {
+        "name": declared.name,
+        "type": kind,
+        "optional": optional,
+        "default": default,
+        **declared.metadata,
+    }
+
+
+def _kind(annotation: Any) -> tuple[str, bool]:
+    """Return the field's type as a word ("float", "int", "bool", "str", "floats", "array")."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        [inner] = [a for a in typing.get_args(annotation) if a is not type(None)]
+        return _kind(inner)[0], True
+    if annotation is Array:
+        return "array", False
+    if annotation == tuple[float, ...]:
+        return "floats", False
+    if annotation in (float, int, bool, str):
+        return annotation.__name__, False
+    raise AnalysisError(
+        f"field type {annotation!r}: expected float, int, bool, str, tuple[float, ...] or Array"
+    )
