@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 started := $(shell date +%s)
 took = echo "$(1) took $$(( $$(date +%s) - $(started) )) s"
 
-.PHONY: app test test-models bench install install-dev chromium lint types walls docker-lint pytest clean help
+.PHONY: app test test-models bench readme install install-dev chromium lint types walls docker-lint pytest clean help
 
 help:
 	@echo "make app          install, serve the dashboard on 127.0.0.1:$(PORT), profile the sample model"
@@ -74,6 +74,10 @@ test-models: install-dev
 
 bench: install-dev
 	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+
+# Writes the README's list of analyses from what the registry declares.
+readme: install-dev
+	@PYTHONPATH=. $(BIN)/python tests/test_readme.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

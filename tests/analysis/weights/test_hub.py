@@ -1,0 +1,99 @@
+"""Hub ids: the local cache, and the sentences when it has nothing. No test uses the network."""
+
+import shutil
+
+import huggingface_hub
+import pytest
+from huggingface_hub import errors
+
+from analysis.weights import BadModel, open_model
+
+COMMIT = "0" * 40
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def cached(cache, family):
+    repository = cache / "models--owner--tiny"
+    snapshot = repository / "snapshots" / COMMIT
+    blobs = repository / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for i, file in enumerate(sorted(family("llama")[0].iterdir())):
+        shutil.copy(file, blobs / str(i))
+        (snapshot / file.name).symlink_to(blobs / str(i))
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(COMMIT)
+    return snapshot
+
+
+def test_a_cached_model_opens_by_its_id(cached, dense):
+    source = open_model("owner/tiny")
+
+    assert (source.name, source.origin, source.path) == ("tiny", "owner/tiny", cached.resolve())
+    assert dense(source.matrices()[0]).shape == (64, 32)
+
+
+def test_a_snapshot_folder_opens_by_its_path(cached):
+    assert open_model(cached).name == "tiny"
+    assert open_model(cached / "model.safetensors").architecture == "LlamaForCausalLM"
+
+
+def test_a_configuration_cached_alone_is_no_model(cached):
+    (cached / "model.safetensors").unlink()
+
+    with pytest.raises(BadModel, match=r"owner/tiny has no safetensors weights.*half downloaded"):
+        open_model("owner/tiny")
+
+
+def test_an_id_that_is_nowhere_says_so(cache):
+    with pytest.raises(BadModel, match=r"owner/none is neither a path nor.*cannot be reached"):
+        open_model("owner/none")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errors.GatedRepoError, "is gated.*hf auth login"),
+        (errors.RepositoryNotFoundError, "check its spelling"),
+        (OSError, "cannot be reached"),
+    ],
+)
+def test_each_refusal_of_the_hub_has_its_sentence(cache, monkeypatch, error, sentence):
+    def refuse(*_, **__):
+        raise error.__new__(error)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+
+    with pytest.raises(BadModel, match=f"owner/none.*{sentence}"):
+        open_model("owner/none")
+
+
+def test_a_download_takes_weights_and_no_second_copies(cache, monkeypatch, family):
+    asked = {}
+
+    def download(name, **options):
+        if options.get("local_files_only"):
+            raise OSError
+        asked.update(options)
+        return str(family("llama")[0])
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+
+    assert open_model("owner/tiny").parameters > 0
+    assert "*.safetensors" in asked["allow_patterns"]
+    assert not any(pattern.endswith(".bin") for pattern in asked["allow_patterns"])
+    assert "*/*" in asked["ignore_patterns"]
+
+
+@pytest.mark.parametrize(
+    "text", ["/no/such/place", "./none", "a/b/c", "no such", "typed-wrong.safetensors"]
+)
+def test_what_cannot_be_an_id_is_a_missing_path(text):
+    with pytest.raises(BadModel, match="does not exist: check the path"):
+        open_model(text)
