@@ -22,7 +22,7 @@ import torch
 from analysis.numerics.columns import count, note, ratio
 from analysis.numerics.global_threshold import normalised, pruned, solve
 from analysis.numerics.ranks import break_even_rank
-from analysis.registry import register
+from analysis.registry import AnalysisError, register
 from analysis.weights.matrix import LayerSpectrum
 
 
@@ -118,12 +118,15 @@ class Cut:
 def welore(spectra: Sequence[LayerSpectrum], params: Params) -> Iterator[Row]:
     """Classify each linear layer as low-rank or not, at one threshold for the whole model.
 
-    Layers of other kinds come as rows of class "excluded". Raises ValueError when no layer takes
+    Layers of other kinds come as rows of class "excluded". Raises AnalysisError when no layer takes
     part.
     """
     taking = [layer for layer in spectra if excluded(layer) is None]
     if not taking:
-        raise ValueError("expected at least one linear layer with a spectrum, got none")
+        raise AnalysisError(
+            f"none of the {len(spectra)} layers is a linear layer with a non-zero entry: "
+            "there is nothing to classify"
+        )
     scaled = [normalised(layer.spectrum.values, layer.spectrum.noise_floor) for layer in taking]
     given = params.threshold
     threshold = solve(scaled, params.target_reduction) if given is None else given

@@ -10,7 +10,7 @@ the backward error of the eigensolver; the deterministic bound is √n to n time
 seen). A small σ = √λ is then off by δ / 2σ, and by √δ where λ is below δ: below about 1e-7 σ₁ a
 Gram matrix knows nothing. So it is *certified*, and used, only when for every i
 
-    error of σᵢ  <=  max(1e-6 · σᵢ, resolution)
+    error of σᵢ  <=  max(1e-6 · σᵢ, resolution)   and   λᵢ > δ
 
 where `resolution` is a hundredth of the noise floor that the stored digits of W have anyway.
 Otherwise the values come from `svdvals`, whose error is about eps64 · σ₁ on each: of W itself, or
@@ -20,34 +20,15 @@ Higham & Mary (2019), https://doi.org/10.1137/18M1226312
 Demmel, Grigori, Hoemmen & Langou (2012), https://arxiv.org/abs/0808.2664 (blocked QR)
 """
 
-from collections.abc import Callable, Iterable, Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.numerics.row_blocks import Blocks, in_float64
+
 EPS = float(np.finfo(np.float64).eps)
-BLOCK_ENTRIES = 2**20
 RELATIVE_ERROR = 1e-6
 TALL = 2  # from this aspect ratio on, QR before the SVD is no slower than the SVD alone
-
-Blocks = Callable[[], Iterator[Tensor]]
-"""Row blocks of one m x n matrix with m >= n, top to bottom; each call starts again.
-
-A block is good until the next one is asked for: its memory may be used again.
-"""
-
-
-def block_rows(columns: int) -> int:
-    """Return how many rows of `columns` entries make one block (8 MB in float64)."""
-    return max(1, BLOCK_ENTRIES // max(columns, 1))
-
-
-def blocks_of(matrix: Tensor) -> Blocks:
-    """Return the row blocks of a matrix in memory, turned so that it is tall."""
-    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    step = block_rows(tall.shape[1])
-    return lambda: (tall[start : start + step] for start in range(0, tall.shape[0], step))
 
 
 def singular_values(
@@ -73,13 +54,19 @@ def gram_singular_values(
         return None
     eigenvalues: np.ndarray = torch.linalg.eigvalsh(gram).flip(0).cpu().numpy()
     values: np.ndarray = np.sqrt(np.maximum(eigenvalues, 0.0))
-    certified = gram_error(values, shape) <= np.maximum(RELATIVE_ERROR * values, resolution)
-    return values if certified.all() else None
+    known = values**2 > gram_delta(values, shape)
+    exact = gram_error(values, shape) <= np.maximum(RELATIVE_ERROR * values, resolution)
+    return values if (known & exact).all() else None
+
+
+def gram_delta(values: np.ndarray, shape: tuple[int, int]) -> float:
+    """Return δ, the error of every eigenvalue of the Gram matrix."""
+    return float(max(shape) * EPS * values[0] ** 2)
 
 
 def gram_error(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the bound on the error of each σ taken from a Gram matrix: min(δ / 2σ, √δ)."""
-    delta = max(shape) * EPS * values[:1] ** 2
+    delta = gram_delta(values, shape)
     error: np.ndarray = np.minimum(delta / (2 * np.maximum(values, 1e-300)), np.sqrt(delta))
     return error
 
@@ -135,16 +122,3 @@ def _whole(blocks: Blocks, shape: tuple[int, int], device: str) -> Tensor:
         whole[start : start + len(block)] = block
         start += len(block)
     return whole
-
-
-def in_float64(blocks: Iterable[Tensor], device: str = "cpu") -> Iterator[Tensor]:
-    """Yield each block in float64, all in one buffer.
-
-    Fresh blocks of this size would scatter over the C heap, which then grows to several times what
-    is in use.
-    """
-    buffer: Tensor | None = None
-    for block in blocks:
-        if buffer is None or len(block) > len(buffer):
-            buffer = torch.empty(block.shape, dtype=torch.float64, device=device)
-        yield buffer[: len(block)].copy_(block)

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+FLAT = 1e-5
+
 
 def normalised(values: np.ndarray, flat_below: float = 0.0) -> np.ndarray:
     """Return s̃ of descending singular values.
 
-    Where σ_max - σ_min is at most `flat_below` (rounding), no direction is smaller than another:
-    every s̃ is 1 and nothing is pruned.
+    Where σ_max - σ_min is at most `flat_below` (rounding) or 1e-5 σ_max (an orthogonal matrix made
+    in float32), no direction is smaller than another: every s̃ is 1 and nothing is pruned.
     """
     spread = values[0] - values[-1]
-    if spread <= flat_below:
+    if spread <= max(flat_below, FLAT * values[0]):
         return np.ones_like(values)
     found: np.ndarray = (values - values[-1]) / spread
     return found

@@ -76,7 +76,7 @@ def power_law(eigenvalues: np.ndarray, bootstrap: int = 0, seed: int = 0) -> Pow
 def fit(values: np.ndarray) -> Fit | str:
     """Return the best tail of positive values in any order, or why there is none."""
     if len(values) < FEWEST:
-        return f"{len(values)} eigenvalues above the noise floor: fewer than {FEWEST} fit anything"
+        return f"only {len(values)} eigenvalues above the noise floor, and a fit needs {FEWEST}"
     logs = np.sort(np.log(values / values.max()))
     alphas, distances = fits_by_start(logs)
     if not np.isfinite(distances).any():
