@@ -1,0 +1,1 @@
+"""The named queries, one module per subject; each function takes the cursor it runs on."""

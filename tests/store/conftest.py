@@ -1,0 +1,18 @@
+"""What the store's tests share."""
+
+import pytest
+
+from store import Store
+
+pytest.register_assert_rewrite("tests.store.contract")
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def fresh_store(home):
+    with Store(home) as store:
+        yield store
