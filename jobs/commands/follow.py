@@ -1,0 +1,149 @@
+"""Following a job to its end: a progress bar, then the job's id and a summary table."""
+
+import shutil
+import sys
+import time
+from typing import Any, TextIO
+
+import pandas as pd
+
+from jobs import errors, text
+from jobs.client import Client
+from jobs.errors import Unreachable
+
+EVERY = 0.3
+PATIENCE = 60.0
+MOST_ROWS = 60
+ACTIVE = ("QUEUED", "RUNNING")
+
+
+class Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._drawn = False
+
+    def draw(self, job: dict[str, Any]) -> None:
+        """Show where the job stands."""
+        if not self._stream.isatty():
+            return
+        ended = int(job["done"] + job["failed"] + job["skipped"])
+        total = int(job["total"])
+        width = 30
+        filled = width * ended // total if total else 0
+        bar = "#" * filled + "." * (width - filled)
+        words = f"{job['analysis']} [{bar}] {ended}/{total or '?'} {job['state'].lower()}"
+        if job["failed"]:
+            words += f", {int(job['failed'])} failed"
+        self._stream.write(f"\r\x1b[K{words}{self._left(job, ended)}")
+        self._stream.flush()
+        self._drawn = True
+
+    def close(self) -> None:
+        """Go on to the next line."""
+        if self._drawn:
+            self._stream.write("\n")
+            self._drawn = False
+
+    def _left(self, job: dict[str, Any], ended: int) -> str:
+        computed = ended - int(job["skipped"])
+        if job["state"] != "RUNNING" or computed <= 0 or pd.isna(job["started"]):
+            return ""
+        left = (time.time() - job["started"]) / computed * (job["total"] - ended)
+        return f", about {text.duration(max(left, 0.0))} left"
+
+
+def to_the_end(client: Client, job: str) -> int:
+    """Wait until the job ends, print what came of it, and return the exit code."""
+    bar = Bar()
+    try:
+        row = _wait(client, job, bar)
+    finally:
+        bar.close()
+    return finish(client, row)
+
+
+def finish(client: Client, row: dict[str, Any]) -> int:
+    """Print a job's id, end state and summary table; return the exit code."""
+    print(f"job {row['id']}: {counted(row)}")
+    message = str(row["message"] or "") or client.trouble(row["id"])
+    if row["state"] == "FAILED" and not row["failed"]:
+        print(f"error: {message}", file=sys.stderr)
+        return errors.BAD_INPUT
+    if message:
+        print(message)
+    _summary(client, row)
+    if row["state"] in ("CANCELLED", "INTERRUPTED"):
+        print(f"resume it with: python -m jobs resume {row['id']}")
+        return errors.INTERRUPTED
+    return errors.UNIT_FAILED if row["failed"] else errors.DONE
+
+
+def counted(row: dict[str, Any]) -> str:
+    """Return the state and the counts of a job in words."""
+    words = [f"{row['analysis']} of {row['model']} {row['state']}", f"{int(row['total'])} units"]
+    for name, word in (("done", "computed"), ("skipped", "stored before"), ("failed", "failed")):
+        if row[name]:
+            words.append(f"{int(row[name])} {word}")
+    return ", ".join(words)
+
+
+def _wait(client: Client, job: str, bar: Bar) -> dict[str, Any]:
+    lost = 0.0
+    while True:
+        try:
+            row = client.job(job)
+            trouble = client.trouble(job)
+            lost = 0.0
+        except Unreachable:
+            # The store's owner is started anew after a crash; the job goes on meanwhile.
+            lost += EVERY
+            if lost > PATIENCE:
+                raise
+            time.sleep(EVERY)
+            continue
+        bar.draw(row)
+        if row["state"] not in ACTIVE:
+            return row
+        if trouble:
+            return {**row, "state": "FAILED", "message": trouble}
+        time.sleep(EVERY)
+
+
+def _summary(client: Client, row: dict[str, Any]) -> None:
+    found = client.store.results(row["id"])
+    if found.empty:
+        return
+    skipped = found[found["status"] == "skipped"]
+    shown = found[found["status"] != "skipped"]
+    declared = client.catalog()["analyses"].get(row["analysis"], {"columns": []})["columns"]
+    print(text.table(shown.head(MOST_ROWS), _columns(shown, declared)))
+    if len(shown) > MOST_ROWS:
+        print(f"... and {len(shown) - MOST_ROWS} more: python -m jobs results {row['id']}")
+    for line in shown[shown["status"] == "failed"].itertuples():
+        print(f"failed: {line.label}: {line.message}")
+    if len(skipped):
+        reasons = skipped["message"].value_counts()
+        print(f"skipped {len(skipped)} tensors (status {row['id']} lists them):")
+        for reason, number in reasons.items():
+            print(f"  {number} x {reason}")
+
+
+def _columns(frame: pd.DataFrame, declared: list[dict[str, Any]]) -> list[str]:
+    """Return the label, the status and the first measures that fit the terminal's width."""
+    chosen = ["label", "status"]
+    room = shutil.get_terminal_size((110, 24)).columns
+    room -= sum(2 + max([len(name), *map(len, frame[name].astype(str))]) for name in chosen)
+    plain = ("float", "int", "bool", "str")
+    wanted = [c["name"] for c in declared if c["type"] in plain and c.get("kind") != "note"]
+    indices = [c["name"] for c in declared if c.get("index")]
+    for name in dict.fromkeys([*indices, *wanted]):
+        if name not in frame or frame[name].isna().all():
+            continue
+        width = 2 + max([len(name), *(len(text.number(value)) for value in frame[name])])
+        room -= min(width, text.WIDEST)
+        if room < 0:
+            break
+        chosen.append(name)
+    return chosen

@@ -1,0 +1,45 @@
+"""`sample`: where the bundled model is, or training it anew by the project's own recipe."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from jobs import errors
+from jobs.catalog import package_folder
+from jobs.errors import JobError
+
+EVERY = 50
+
+
+def sample(args: argparse.Namespace, home: Path) -> int:
+    """Say where the sample is; with --train, train the model and its adapter into --out."""
+    del home
+    folder = package_folder() / "sample"
+    if not args.train:
+        print(f"the sample model is {folder / 'model'}\nits adapter is {folder / 'adapter'}")
+        print("train it anew with: python -m jobs sample --train --out DIR")
+        return errors.DONE
+    if not args.out:
+        raise JobError("sample --train needs --out DIR: where to write the model and its adapter")
+    from analysis.sample import adapter, recipe  # imports torch
+
+    out = Path(args.out).expanduser()
+    try:
+        model = recipe.train(out / "model", report=_report("model"))
+        adapter.train_adapter(out / "adapter", base=model, report=_report("adapter"))
+    except OSError as error:
+        raise JobError(
+            f"{out} cannot be written ({error.strerror}): choose another --out"
+        ) from error
+    print(f"wrote {out / 'model'} and {out / 'adapter'}")
+    return errors.DONE
+
+
+def _report(what: str) -> Callable[[int, int, float], None]:
+    """Return what prints a line of progress every 50 steps."""
+
+    def report(done: int, steps: int, loss: float) -> None:
+        if done % EVERY == 0 or done == steps:
+            print(f"{what}: step {done} of {steps}, {loss:.3f} nats per token", flush=True)
+
+    return report

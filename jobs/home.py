@@ -1,0 +1,58 @@
+"""Where things live: the home, its artifacts, and the folders that a page may open models from."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from jobs.errors import JobError
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the home that RANKSCOPE_HOME names, else `~/.rankscope`."""
+    return Path(environ.get("RANKSCOPE_HOME") or "~/.rankscope").expanduser().absolute()
+
+
+def prepare(home: Path) -> Path:
+    """Make the home and return its real path. Raises JobError where it cannot be written."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+        return home.resolve(strict=True)
+    except OSError as error:
+        raise JobError(
+            f"the home {home} cannot be written ({error.strerror}): free some space or set "
+            "RANKSCOPE_HOME to a folder that you can write"
+        ) from error
+
+
+def namespace(home: Path) -> str:
+    """Return the name under which the home's actors live: one home, one namespace."""
+    return "rankscope-" + hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+
+
+def roots(home: Path, start: Path, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the folders that a page may open models from: RANKSCOPE_ROOTS or its default."""
+    named = environ.get("RANKSCOPE_ROOTS")
+    if named:
+        return [Path(part).expanduser().resolve() for part in named.split(os.pathsep) if part]
+    cache = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser() / "hub"
+    hub = Path(environ.get("HF_HUB_CACHE") or cache)
+    return [folder.expanduser().resolve() for folder in (hub, home / "models", start)]
+
+
+def check_allowed(paths: Iterable[str | Path], allowed: list[Path]) -> None:
+    """Raise JobError for the first path that, links followed, lies under none of `allowed`."""
+    for path in paths:
+        try:
+            real = Path(path).expanduser().resolve(strict=True)
+        except OSError as error:
+            raise JobError(f"{path} does not exist: check the path") from error
+        if not any(real.is_relative_to(root) for root in allowed):
+            folders = ", ".join(str(root) for root in allowed)
+            raise JobError(
+                f"{path} lies outside the folders that a page may open ({folders}): add its folder "
+                "to RANKSCOPE_ROOTS and start again, or use `python -m jobs models add`"
+            )

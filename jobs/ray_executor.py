@@ -1,0 +1,137 @@
+"""Tasks in Ray workers: what runs there, and how the manager hands it out."""
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from jobs import cluster, interrupts
+from jobs.errors import JobError
+from jobs.tasks import Outcome, Plan, Request, Task
+
+PROBE = 120.0  # seconds for a worker to start and import torch
+
+
+@ray.remote(num_cpus=1, max_retries=cluster.RETRIES)
+def run_task(task: Task, namespace: str) -> Outcome:
+    """Run one unit in a worker."""
+    with interrupts.ignored():  # an import cut short would spoil the worker for later tasks
+        cluster.die_with_parent()
+        from jobs import worker
+        from jobs.recall import StoreRecall
+    return worker.run_unit(task, StoreRecall(cluster.RemoteStore(namespace)))
+
+
+@ray.remote(num_cpus=0, max_retries=cluster.RETRIES)
+def make_plan(request: Request, namespace: str) -> Plan:
+    """Plan a job in a worker, which has torch."""
+    with interrupts.ignored():  # an import cut short would spoil the worker for later tasks
+        cluster.die_with_parent()
+        from jobs import plan
+        from jobs.recall import StoreRecall
+    return plan.make(request, StoreRecall(cluster.RemoteStore(namespace)))
+
+
+@ray.remote(num_cpus=0, max_retries=cluster.RETRIES)
+def describe(path: str, allow_pickle: bool) -> dict[str, Any]:
+    """Read a model's header in a worker."""
+    with interrupts.ignored():  # an import cut short would spoil the worker for later tasks
+        cluster.die_with_parent()
+        from jobs import plan
+    return plan.describe(path, allow_pickle)
+
+
+@ray.remote(num_cpus=0, num_gpus=1, max_retries=0)
+def has_cuda() -> bool:
+    """Say whether torch sees the GPU that Ray gave to a worker."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+class RayExecutor:
+    """Runs tasks in Ray workers, as many at once as the cluster has cores or GPUs."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        # Renewed by each plan: changed sources get fresh workers.
+        self._environment = cluster.environment()
+        self._running: dict[Any, str] = {}  # handle to device
+        self._cancelled: set[Any] = set()
+        self._lock = threading.Lock()
+
+    def plan(self, request: Request) -> Plan:
+        """Return the plan of a job, made by a worker."""
+        self._environment = cluster.environment()
+        options = make_plan.options(runtime_env=self._environment)
+        planned: Plan = cluster.answer(options.remote(request, self._namespace))
+        return planned
+
+    def device(self, asked: str) -> tuple[str, str]:
+        """Return a GPU where Ray has one and torch can use it; ask Ray for none otherwise.
+
+        A request that no node can meet would wait for ever, so resources are looked at first.
+        """
+        if asked == "cpu":
+            return "cpu", ""
+        if not cluster.resources().get("GPU"):
+            if asked == "cuda":
+                raise JobError("Ray has no GPU here: use --device cpu or --device auto")
+            return "cpu", ""
+        probe = has_cuda.options(runtime_env=cluster.environment())
+        if cluster.answer(probe.remote(), timeout=PROBE):
+            return "cuda", ""
+        sentence = "Ray offers a GPU, but torch finds no CUDA device in its workers"
+        if asked == "cuda":
+            raise JobError(f"{sentence}: use --device cpu, or install a CUDA build of torch")
+        return "cpu", f"{sentence}: this job runs on the CPU"
+
+    def room(self, device: str) -> int:
+        """Return how many more tasks would run at once."""
+        total = cluster.resources().get("GPU" if device == "cuda" else "CPU", 0)
+        with self._lock:
+            return int(total) - sum(other == device for other in self._running.values())
+
+    def submit(self, task: Task) -> Any:
+        """Start a task; a worker that dies is replaced and the task tried again."""
+        wanted = {"num_gpus": 1} if task.device == "cuda" else {}
+        options = run_task.options(runtime_env=self._environment, **wanted)
+        handle = options.remote(task, self._namespace)
+        with self._lock:
+            self._running[handle] = task.device
+        return handle
+
+    def wait(self, handles: Sequence[Any], timeout: float) -> list[tuple[Any, Outcome]]:
+        """Return the tasks that ended within `timeout` seconds."""
+        if not handles:
+            return []
+        ended, _ = ray.wait(list(handles), num_returns=1, timeout=timeout)
+        more, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0)
+        return [(handle, self._outcome(handle)) for handle in dict.fromkeys([*ended, *more])]
+
+    def cancel(self, handle: Any, *, force: bool) -> None:
+        """Interrupt a task, or end its worker."""
+        self._cancelled.add(handle)
+        if force:
+            with self._lock:
+                self._running.pop(handle, None)
+        with contextlib.suppress(ray.exceptions.RayError, ValueError):
+            ray.cancel(handle, force=force)
+
+    def _outcome(self, handle: Any) -> Outcome:
+        with self._lock:
+            self._running.pop(handle, None)
+        try:
+            outcome: Outcome = ray.get(handle)
+            return outcome
+        except ray.exceptions.TaskCancelledError:
+            return Outcome("cancelled")
+        except ray.exceptions.RayError as error:
+            if handle in self._cancelled:
+                return Outcome("cancelled")
+            return Outcome("failed", cluster.lost(error), detail=cluster.first_line(error))
+        finally:
+            self._cancelled.discard(handle)

@@ -1,0 +1,52 @@
+"""What workers ask of the store, whether it is an object here or an actor elsewhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from store.errors import StoreError
+
+
+class StoreRecall:
+    """`Recall` over anything with the store's methods."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def spectrum(self, key: str) -> Any:
+        """Return the stored spectrum of a key, or None."""
+        from analysis.weights.matrix import Spectrum  # a worker has torch; others never come here
+
+        found = self._store.spectra([key])
+        if found.num_rows == 0:
+            return None
+        row = {name: found.column(name)[0] for name in found.column_names}
+        values = row["s"].values.to_numpy(zero_copy_only=False).copy()
+        return Spectrum(
+            key,
+            values,
+            row["rows"].as_py(),
+            row["cols"].as_py(),
+            row["noise_floor"].as_py(),
+            row["effective_dtype"].as_py(),
+        )
+
+    def known(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the states of those units that are stored and did not fail."""
+        found = self._store.known_units(list(keys)).to_pylist()
+        return {row["key"]: row["state"] for row in found if row["state"] != "failed"}
+
+    def stored_spectra(self, keys: Sequence[str]) -> set[str]:
+        """Return which of the matrix keys have a stored spectrum."""
+        return set(self._store.sparks(list(keys), 2).column("key").to_pylist())
+
+    def fingerprints(self, path: str, size: int, mtime_ns: int) -> dict[str, str]:
+        """Return the remembered hashes of a file's tensors."""
+        found = self._store.recall_tensors(path, size, mtime_ns).to_pylist()
+        return {row["tensor"]: row["sha256"] for row in found}
+
+    def starting(self, key: str) -> None:
+        """Count one attempt at a unit; a home that cannot be written fails later, and says so."""
+        try:
+            self._store.count_attempt(key)
+        except StoreError:
+            return

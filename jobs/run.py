@@ -1,0 +1,271 @@
+"""One job from its plan to its end, whoever executes the tasks: the manager and `--local` alike.
+
+State lives in the store: a job that stops anywhere is resumed by running it again, because results
+that are stored are skipped by their content key.
+"""
+
+import dataclasses
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.catalog import Catalog
+from jobs.errors import JobError
+from jobs.executor import Claims, Executor
+from jobs.tasks import PICKLE, Labelled, Outcome, Plan, Request, Task
+from store import artifacts
+from store.errors import StoreError
+
+PROGRESS = 0.5  # seconds between two writes of a job's counts
+TICK = 0.2
+SOFT, GIVE_UP = 5.0, 10.0  # seconds after a cancel: force it, and wait no longer
+SPECTRUM = "spectrum"
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What a run hears and says: `stop()` is the state to end with, or None to go on."""
+
+    stop: Callable[[], str | None] = lambda: None
+    watch: Callable[[], None] = lambda: None
+    claims: Claims = dataclasses.field(default_factory=Claims)
+
+
+class Run:
+    """One job being run."""
+
+    def __init__(
+        self,
+        job: str,
+        home: Path,
+        store: Any,
+        executor: Executor,
+        around: Around | None = None,
+    ) -> None:
+        around = around or Around()
+        self.job = job
+        self._home = home
+        self._store = store
+        self._executor = executor
+        self._stop = around.stop
+        self._claims = around.claims
+        self._watch = around.watch
+        self._counts: Counter[str] = Counter()
+        self._keys: dict[str, str] = {}  # label to the matrix key of a layer that has a spectrum
+        self._total = 0
+        self.trouble = ""  # what could not be written into the store
+        self._written = 0.0
+
+    def __call__(self) -> str:
+        """Run the job to its end and return the state it ends in."""
+        try:
+            state, message = self._run()
+        except (JobError, StoreError) as error:
+            state, message = "FAILED", str(error)
+        try:
+            self._progress(force=True)
+            if message:
+                self._log("error" if state == "FAILED" else "info", message)
+            self._store.set_job(self.job, state, message)
+        except (JobError, StoreError) as error:
+            # A full disk cannot take the message either: the next start-up marks the job.
+            self.trouble = str(error)
+        return state
+
+    def _run(self) -> tuple[str, str]:
+        self._store.set_job(self.job, "RUNNING")
+        [job] = self._store.job(self.job).to_pylist()
+        request = self._request(job)
+        device, warning = self._executor.device(job["device"])
+        if warning:
+            self._log("warning", warning)
+        plan = self._executor.plan(request)
+        self._begin(job["model"], plan)
+        self._drain([dataclasses.replace(t, device=device) for t in plan.tasks], job["model"])
+        if plan.last is not None and not self._stop():
+            last = dataclasses.replace(plan.last, spectra=self._spectra(plan), device=device)
+            self._drain([last], job["model"])
+        return self._verdict()
+
+    def _request(self, job: Mapping[str, Any]) -> Request:
+        [model] = self._store.model(job["model"]).to_pylist() or [None]
+        if model is None:
+            raise JobError(f"model {job['model']!r} is no longer registered: add it again")
+        catalog = Catalog.load(self._home)
+        analysis = catalog.analysis(job["analysis"])
+        spectrum = catalog.analysis(SPECTRUM) if analysis["unit"] == "spectra" else {}
+        for declared in filter(None, (analysis, spectrum)):
+            self._store.declare(declared)
+        return Request(
+            path=model["path"],
+            allow_pickle=PICKLE in (model["notes"] or ""),
+            analysis=analysis,
+            params=json.loads(job["params"]),
+            spectrum=spectrum,
+            layers=job["layers"],
+        )
+
+    def _begin(self, model: str, plan: Plan) -> None:
+        last = [plan.last] if plan.last else []
+        labels = [task.label for task in [*plan.tasks, *last]]
+        self._total = len(labels)
+        self._store.add_labels(model, plan.labels)
+        self._store.add_job_units(self.job, _waiting(labels))
+        before = self._store.units(self.job).to_pylist()
+        for unit in before:
+            if unit["state"] in ("cancelled", "failed", "running"):
+                self._store.link_unit(self.job, unit["label"], None, "waiting")
+        for layer, reason in plan.skipped:
+            self._store.link_unit(self.job, layer, None, "skipped", reason)
+        if plan.skipped:
+            self._log("info", f"{len(plan.skipped)} tensors are skipped, each with its reason")
+        self._progress(force=True)
+
+    def _drain(self, tasks: Iterable[Task], model: str) -> None:
+        """Run tasks to their ends, or cancel them when the job is told to stop."""
+        waiting: deque[Task] = deque()
+        for task in tasks:
+            if task.state:
+                self._settle(task, Outcome("known", "", task.key, task.matrix_key), model)
+            else:
+                waiting.append(task)
+        running: dict[Any, Task] = {}
+        try:
+            while (waiting or running) and not self._stop():
+                self._fill(waiting, running)
+                ended = self._ended(running)
+                self._fill(waiting, running)  # before the writing, so that no worker waits for it
+                self._settle_all(ended, model)
+            if self._stop():
+                self._cancel(running, waiting, model)
+        finally:
+            self._abandon(running)
+
+    def _abandon(self, running: dict[Any, Task]) -> None:
+        """End what is still running, so that neither a worker nor another job waits for it."""
+        for handle, task in running.items():
+            self._executor.cancel(handle, force=True)
+            self._claims.release(task.identity)
+
+    def _fill(self, waiting: deque[Task], running: dict[Any, Task]) -> None:
+        """Submit what there is room for; a task that another job has in hand waits its turn."""
+        room = self._executor.room(waiting[0].device) if waiting else 0
+        # Beside a job that fills every slot, each job has at least one task.
+        room = room if running else max(room, 1)
+        for _ in range(len(waiting)):
+            if room <= 0:
+                return
+            task = waiting.popleft()
+            if self._claims.take(task.identity):
+                self._store.link_unit(self.job, task.label, None, "running")
+                running[self._executor.submit(task)] = task
+                room -= 1
+            else:
+                waiting.append(task)
+
+    def _ended(self, running: dict[Any, Task]) -> list[tuple[Task, Outcome]]:
+        if not running:
+            time.sleep(TICK)  # another job has all that is left in hand
+            return []
+        ended = self._executor.wait(list(running), TICK)
+        return [(running.pop(handle), outcome) for handle, outcome in ended]
+
+    def _settle_all(self, ended: Iterable[tuple[Task, Outcome]], model: str) -> None:
+        for task, outcome in ended:
+            try:
+                self._settle(task, outcome, model)
+            finally:
+                self._claims.release(task.identity)
+        self._progress()
+
+    def _settle(self, task: Task, outcome: Outcome, model: str) -> None:
+        """Store what became of one task: its unit in one transaction, then the links to it."""
+        if outcome.remember:
+            self._store.remember_tensor(*outcome.remember)
+        if outcome.unit:
+            files = [artifacts.keep(self._home, b, ".npy") for b in outcome.arrays.values()]
+            kept = pa.Table.from_pylist(files) if files else None
+            self._store.finish_unit(dict(outcome.unit), outcome.rows, outcome.spectra, kept)
+        if outcome.matrix_key:
+            self._store.link_matrix(model, task.label, outcome.matrix_key)
+        state = self._state(task, outcome)
+        unit = outcome.key if outcome.unit or outcome.state == "known" else None
+        self._store.link_unit(self.job, task.label, unit or None, state, outcome.message)
+        self._counts["reused" if outcome.state == "known" else state] += 1
+        if state == "done" and outcome.matrix_key:
+            self._keys[task.label] = outcome.matrix_key
+        if state == "failed":
+            where = f" ({outcome.detail})" if outcome.detail else ""
+            self._log("error", outcome.message + where, outcome.key)
+
+    def _state(self, task: Task, outcome: Outcome) -> str:
+        if outcome.state != "known":
+            return outcome.state
+        if task.state:
+            return task.state
+        [stored] = self._store.known_units([outcome.key]).to_pylist()
+        return str(stored["state"])
+
+    def _cancel(self, running: dict[Any, Task], waiting: deque[Task], model: str) -> None:
+        """Stop softly, by force after five seconds; what ends by itself meanwhile is kept."""
+        began = time.monotonic()
+        soft = SOFT if self._stop() == "CANCELLED" else 0.0
+        for handle in running:
+            self._executor.cancel(handle, force=not soft)
+        forced = not soft
+        while running and time.monotonic() - began < GIVE_UP:
+            self._settle_all(self._ended(running), model)
+            if not forced and time.monotonic() - began > soft:
+                forced = True
+                for handle in running:
+                    self._executor.cancel(handle, force=True)
+        for task in [*running.values(), *waiting]:
+            self._store.link_unit(self.job, task.label, None, "cancelled")
+
+    def _spectra(self, plan: Plan) -> list[Labelled]:
+        """Return the layers of the first stage that have a spectrum, as the second needs them."""
+        if not self._keys:
+            raise JobError("no layer has a spectrum to work on: see the log for what failed")
+        return [
+            {**detail, "matrix_key": self._keys[layer]}
+            for layer, detail in plan.details.items()
+            if layer in self._keys
+        ]
+
+    def _verdict(self) -> tuple[str, str]:
+        failed, total = self._counts["failed"], self._total
+        ended = sum(self._counts[name] for name in ("done", "zero", "failed", "reused"))
+        if ended < total and (state := self._stop()):
+            word = "cancelled" if state == "CANCELLED" else "interrupted"
+            return state, f"{word} after {ended} of {total} units; resume continues there"
+        if failed:
+            return "FAILED", f"{failed} of {total} units failed; the others' results are kept"
+        return "DONE", ""
+
+    def _progress(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now - self._written < PROGRESS:
+            return
+        self._written = now
+        done = self._counts["done"] + self._counts["zero"]
+        failed, reused = self._counts["failed"], self._counts["reused"]
+        self._store.set_progress(self.job, done, failed, reused, self._total)
+        self._watch()
+
+    def _log(self, level: str, text: str, unit: str = "") -> None:
+        self._store.log(self.job, unit or None, level, text)
+
+
+def _waiting(labels: list[str]) -> pa.Table:
+    return pa.table(
+        {
+            "label": pa.array(labels, pa.string()),
+            "unit": pa.nulls(len(labels), pa.string()),
+            "position": pa.array(range(len(labels)), pa.int64()),
+        }
+    )

@@ -1,0 +1,107 @@
+"""What travels between the planner, the manager and the workers: data, and the keys it goes by."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+State = Literal["done", "zero", "failed", "known", "cancelled"]
+PICKLE = "opened with --allow-pickle"  # in the notes of a model whose files are pickles
+Labelled = dict[str, Any]  # a label as a dictionary, with its matrix key and stored dtype
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One unit of work. `key` and `sha256` are empty until the tensor's bytes were hashed once."""
+
+    label: str
+    analysis: str
+    version: int
+    params: Mapping[str, Any]  # all of them: what the function is called with
+    inputs: Mapping[str, Any]  # those that are part of the key
+    columns: Sequence[Mapping[str, Any]]
+    ref: Mapping[str, Any] | None = None  # of a matrix; None for stored spectra
+    spectra: Sequence[Labelled] = ()
+    sha256: str = ""
+    matrix_key: str = ""
+    key: str = ""
+    state: str = ""  # "done" or "zero" when the store holds the result already
+    device: str = "cpu"
+    threads: int = 1
+
+    @property
+    def identity(self) -> str:
+        """Return what makes two tasks the same work before their keys are known."""
+        return digest([self.analysis, self.version, self.inputs, self.ref, list(self.spectra)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a task. `known`: the store held the result under this content already."""
+
+    state: State
+    message: str = ""
+    key: str = ""
+    matrix_key: str = ""
+    unit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rows: pa.Table | None = None
+    spectra: pa.Table | None = None
+    arrays: Mapping[str, bytes] = dataclasses.field(default_factory=dict)  # sha256 to `.npy`
+    remember: tuple[str, int, int, str, str] | None = None  # path, size, mtime_ns, tensor, sha256
+    detail: str = ""  # where it failed, for the log
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The tasks of a job's first stage, and whether one on all stored spectra follows."""
+
+    tasks: Sequence[Task]
+    labels: pa.Table
+    details: Mapping[str, Labelled]
+    skipped: Sequence[tuple[str, str]]  # layer and reason
+    last: Task | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the planner needs to know of a job."""
+
+    path: str
+    allow_pickle: bool
+    analysis: Mapping[str, Any]  # the declaration
+    params: Mapping[str, Any]
+    spectrum: Mapping[str, Any]  # the declaration that "spectra" jobs take missing spectra from
+    layers: str = "*"
+
+
+class Recall(Protocol):
+    """What a worker may ask of the store."""
+
+    def spectrum(self, key: str) -> Any:
+        """Return the stored spectrum of a key, or None."""
+
+    def known(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the states of those units that are stored and did not fail."""
+
+    def stored_spectra(self, keys: Sequence[str]) -> set[str]:
+        """Return which of the matrix keys have a stored spectrum."""
+
+    def fingerprints(self, path: str, size: int, mtime_ns: int) -> dict[str, str]:
+        """Return the remembered hashes of a file's tensors."""
+
+    def starting(self, key: str) -> None:
+        """Count one attempt at a unit."""
+
+
+def unit_key(task: Task, inputs: Sequence[Any]) -> str:
+    """Return the content key: what is computed, how, and from which bytes."""
+    return digest([task.analysis, task.version, task.inputs, list(inputs)])
+
+
+def digest(data: Any) -> str:
+    """Return the SHA-256 of the data as JSON with sorted keys."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs import catalog
+from jobs.catalog import Catalog
+from jobs.errors import JobError
+
+REGISTRY = """
+import json, sys
+names = {"known": {"name": "known"}}
+json.dump({"analyses": names, "broken": {"damaged": "ImportError: no"}}, sys.stdout)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package `analysis` that lists itself without importing torch."""
+    folder = tmp_path / "project" / "analysis"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "__main__.py").write_text(REGISTRY)
+    monkeypatch.setattr(catalog, "package_folder", lambda: folder)
+    return folder
+
+
+def test_it_is_made_once_and_again_when_a_source_changes(project: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first = Catalog.load(home)
+    assert first.analyses == {"known": {"name": "known"}}
+    kept = json.loads((home / catalog.FILE).read_text())
+    kept["analyses"] = {"kept": {"name": "kept"}}
+    (home / catalog.FILE).write_text(json.dumps(kept))
+    assert list(Catalog.load(home).analyses) == ["kept"]
+    (project / "numerics").mkdir()
+    (project / "numerics" / "new.py").write_text("x = 1")
+    again = Catalog.load(home)
+    assert list(again.analyses) == ["known"]
+    assert again.hash != first.hash
+
+
+def test_a_damaged_file_of_it_is_made_anew(project: Path, tmp_path: Path) -> None:
+    (tmp_path / catalog.FILE).write_text('{"hash": ')
+    assert list(Catalog.load(tmp_path).analyses) == ["known"]
+
+
+def test_a_home_that_cannot_be_written_still_has_one(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert list(Catalog.load(tmp_path / "file").analyses) == ["known"]
+
+
+def test_an_unknown_or_broken_analysis_is_a_sentence(project: Path, tmp_path: Path) -> None:
+    found = Catalog.load(tmp_path)
+    assert found.analysis("known") == {"name": "known"}
+    with pytest.raises(JobError, match=r"unknown analysis 'knwon': did you mean 'known'\?"):
+        found.analysis("knwon")
+    with pytest.raises(JobError, match=r"analysis/damaged.py cannot be imported: ImportError"):
+        found.analysis("damaged")
+
+
+def test_a_list_that_cannot_be_made_is_a_sentence(project: Path, tmp_path: Path) -> None:
+    (project / "__main__.py").write_text("raise SystemExit('registry.py is broken')")
+    with pytest.raises(
+        JobError, match=r"the list of analyses cannot be read: registry\.py is broken"
+    ):
+        Catalog.load(tmp_path)
+
+
+def test_the_hash_knows_names_from_contents(project: Path) -> None:
+    (project / "a.py").write_text("1")
+    before = catalog.source_hash()
+    (project / "a.py").rename(project / "b.py")
+    assert catalog.source_hash() != before
+
+
+def test_the_package_is_found_without_importing_it() -> None:
+    assert (catalog.package_folder() / "registry.py").exists()
