@@ -1,0 +1,1 @@
+"""Pure plots: arrays and tables in, a `Figure` record out, and its renderers."""

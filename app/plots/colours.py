@@ -1,0 +1,88 @@
+"""Colours that stay apart for colour-blind eyes, on a white page and on a dark one.
+
+The qualitative set is Okabe and Ito's (https://jfly.uni-koeln.de/color/); ranks run from pale to
+deep blue (ColorBrewer's Blues), differences from orange through the page's own grey to blue.
+"""
+
+import numpy as np
+
+from app.plots.figure import Role
+
+DASHES: dict[Role, str] = {
+    "shuffled": "dash",
+    "noise": "dot",
+    "edge": "dot",
+    "energy": "dash",
+    "optimal": "dashdot",
+    "welore": "longdash",
+    "floor": "dot",
+    "fit": "solid",
+}
+LIGHT: dict[Role, str] = {
+    "layer": "#3b5bdb",
+    "shuffled": "#7b828a",
+    "noise": "#7b828a",
+    "edge": "#c2410c",
+    "energy": "#0b7a58",
+    "optimal": "#a5408b",
+    "welore": "#b26a00",
+    "floor": "#7b828a",
+    "fit": "#c2410c",
+    "other": "#0072b2",
+}
+DARK: dict[Role, str] = {
+    "layer": "#8ba3ff",
+    "shuffled": "#a3a8ae",
+    "noise": "#a3a8ae",
+    "edge": "#ff8a5b",
+    "energy": "#43c59e",
+    "optimal": "#e08acb",
+    "welore": "#f0b429",
+    "floor": "#a3a8ae",
+    "fit": "#ff8a5b",
+    "other": "#56b4e9",
+}
+OVERLAID = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999999")
+OVERLAID_DARK = ("#56b4e9", "#e69f00", "#2bb88f", "#ff7a45", "#9aa7ff", "#e29ac4", "#bbbbbb")
+DARK_INK, PALE_INK = "#15181d", "#ffffff"
+BLUES = ((0.0, "#eaf2fb"), (0.25, "#bcd7ed"), (0.5, "#6daed5"), (0.75, "#2a7ab9"), (1.0, "#08306b"))
+DIVERGING = (
+    (0.0, "#a8500c"),
+    (0.25, "#eaa35c"),
+    (0.5, "#f4f3f1"),
+    (0.75, "#7fb2dd"),
+    (1.0, "#17569b"),
+)
+DIVERGING_DARK = (
+    (0.0, "#f0954a"),
+    (0.25, "#96571f"),
+    (0.5, "#35332f"),
+    (0.75, "#2f6395"),
+    (1.0, "#74b3ee"),
+)
+
+
+def colour(role: Role, *, dark: bool) -> str:
+    """Return the colour of a line by what it stands for."""
+    return (DARK if dark else LIGHT)[role]
+
+
+def overlaid(position: int, *, dark: bool) -> str:
+    """Return the colour of the n-th of several layers drawn together."""
+    colours = OVERLAID_DARK if dark else OVERLAID
+    return colours[position % len(colours)]
+
+
+def steps(kind: str, *, dark: bool) -> tuple[tuple[float, str], ...]:
+    """Return the colour scale of a kind of quantity."""
+    if kind == "sequential":
+        return BLUES
+    return DIVERGING_DARK if dark else DIVERGING
+
+
+def brightness(scale: tuple[tuple[float, str], ...], share: float) -> float:
+    """Return how bright a colour scale is at a share of its length, from 0 (black) to 1."""
+    at = [position for position, _ in scale]
+    channels = [[int(name[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, name in scale]
+    mixed = [float(np.interp(share, at, levels)) for levels in zip(*channels, strict=True)]
+    return float(np.dot(mixed, (0.299, 0.587, 0.114)))

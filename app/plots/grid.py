@@ -1,0 +1,184 @@
+"""The profile as maps of cells: blocks by module types, the layers outside them, convolutions."""
+
+import math
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from app import quantities
+from app.plots.figure import Axis, Cells, Figure, Scale
+from app.plots.metric import Metric, sentence, values, written
+
+# The order in which a block computes them; others follow by name.
+MODULE_ORDER = ("q", "k", "v", "qkv", "kv", "o", "gate", "up", "gate_up", "down", "fc1", "fc2")
+RATIO_TICKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4, 8, 16)
+WHOLE = ("whole", "flattened")
+
+
+def prepared(profile: pd.DataFrame, metric: Metric, scale: str) -> pd.DataFrame:
+    """Return one row per layer: where its cell lies, its value, its text and its hover."""
+    found = values(profile, metric, scale)
+    table = profile[["layer", "block", "module", "view", "kind"]].copy()
+    table["row"] = _row_names(profile)
+    table["value"] = found
+    status = profile["status"].fillna("").astype(str)
+    table["text"] = [
+        written(value, scale) if quantities.known(value) else _state_word(state)
+        for value, state in zip(found, status, strict=True)
+    ]
+    table["hover"] = [
+        _hover(row, metric, value, scale)
+        for row, value in zip(profile.to_dict("records"), found, strict=True)
+    ]
+    return table
+
+
+def difference(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
+    """Return the first's prepared table with value = first - second, layer by layer."""
+    other = second.drop_duplicates("layer").set_index("layer")["value"].reindex(first["layer"])
+    table = first.copy()
+    table["value"] = first["value"].to_numpy() - other.to_numpy()
+    table["text"] = [
+        f"{value:+.2g}" if quantities.known(value) else quantities.NOT_KNOWN
+        for value in table["value"]
+    ]
+    table["hover"] = [
+        f"<b>{escape(layer)}</b><br>{escape(' minus '.join(names))}: {text}"
+        if quantities.known(value)
+        else f"<b>{escape(layer)}</b><br>measured in one of the two models only"
+        for layer, text, value in zip(table["layer"], table["text"], table["value"], strict=True)
+    ]
+    return table
+
+
+def maps(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> list[Figure]:
+    """Return the grid of blocks and a strip of what lies outside them; or the convolutions' grid.
+
+    `scale` is a key of `metric.SCALES`, or "difference"; `colours` come from `colour_scale`.
+    """
+    inside = table[table["block"].notna()]
+    if inside.empty:
+        return [_by_name(table, metric, scale, colours)]
+    blocks = sorted(inside["block"].astype(int).unique())
+    placed = inside.assign(column=inside["block"].astype(int).astype(str))
+    rows = sorted(placed["row"].unique(), key=_module_rank)
+    figures = [_figure(placed, rows, [str(b) for b in blocks], metric, scale, colours)]
+    outside = table[table["block"].isna()]
+    if not outside.empty:
+        figures.append(_strip(outside, metric, scale, colours))
+    return figures
+
+
+def colour_scale(found: np.ndarray, scale: str) -> Scale:
+    """Return the colours for these values: ratios are coloured by log2, differences evenly."""
+    shown = found[np.isfinite(found)]
+    if scale == "noise":
+        reach = max([abs(math.log2(v)) for v in shown if v > 0] + [math.log2(1.1)])
+        ticks = _apart([(math.log2(t), f"{t:.2g}") for t in RATIO_TICKS], reach)
+        return Scale("diverging", -reach, reach, ticks)
+    if scale == "difference":
+        reach = float(max(np.abs(shown), default=0.0)) or 1.0
+        ticks = tuple((t, f"{t:+.2g}" if t else "0") for t in np.linspace(-reach, reach, 5))
+        return Scale("diverging", -reach, reach, ticks)
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
+    if high - low < 1e-12 * max(abs(high), 1e-300):
+        low, high = low - 0.5, high + 0.5
+    ticks = tuple((float(t), written(float(t), scale)) for t in np.linspace(low, high, 5))
+    return Scale("sequential", low, high, ticks)
+
+
+def _apart(ticks: list[tuple[float, str]], reach: float) -> tuple[tuple[float, str], ...]:
+    """Keep the ticks within reach that stand apart, the middle always."""
+    kept = [(0.0, "1")]
+    for at, text in sorted(ticks, key=lambda tick: -abs(tick[0])):
+        if abs(at) <= reach and all(abs(at - other) > reach / 4 for other, _ in kept):
+            kept.append((at, text))
+    return tuple(sorted(kept))
+
+
+def _by_name(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> Figure:
+    """Rows are layer names and columns views: for networks without numbered blocks."""
+    names = table["layer"].str.replace(r"\[.*\]$", "", regex=True)
+    views = ["whole matrix" if view in WHOLE else view for view in table["view"]]
+    placed = table.assign(row=names, column=views)
+    rows, columns = list(dict.fromkeys(names)), list(dict.fromkeys(views))
+    across = "view" if len(columns) > 1 else ""
+    return _figure(placed, rows, columns, metric, scale, colours, across)
+
+
+def _strip(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> Figure:
+    placed = table.assign(row="outside", column=table["layer"])
+    return _figure(placed, ["outside"], list(placed["column"]), metric, scale, colours, across="")
+
+
+def _figure(  # noqa: PLR0913  a grid has two axes, a quantity and its colours
+    table: pd.DataFrame, rows: list[str], columns: list[str], metric: Metric, scale: str,
+    colours: Scale, across: str = "block",
+) -> Figure:  # fmt: skip
+    row_of = {name: i for i, name in enumerate(rows)}
+    column_of = {name: i for i, name in enumerate(columns)}
+    colour = np.full((len(rows), len(columns)), np.nan)
+    text, names, hover = (np.full(colour.shape, "", dtype=object) for _ in range(3))
+    for cell in table.itertuples():
+        at = row_of[cell.row], column_of[cell.column]
+        colour[at] = _coloured(cell.value, scale)
+        text[at], names[at], hover[at] = cell.text, cell.layer, cell.hover
+    by = "block and module" if across == "block" else "layer"
+    return Figure(
+        title=f"{metric.title} by {by}",
+        caption=sentence(metric, scale) if scale != "difference" else _difference_words(metric),
+        x=Axis(across, names=tuple(columns)),
+        y=Axis("", names=tuple(rows)),
+        cells=Cells(colour, text, names, hover, colours),
+    )
+
+
+def _difference_words(metric: Metric) -> str:
+    return f"{metric.title} of the first model minus that of the second. Orange: less."
+
+
+def _coloured(value: float, scale: str) -> float:
+    if not quantities.known(value):
+        return math.nan
+    if scale == "noise":
+        return math.log2(value) if value > 0 else math.nan
+    return float(value)
+
+
+def _row_names(profile: pd.DataFrame) -> list[str]:
+    """Return each layer's row: its module, with the view where that is not the whole or a part.
+
+    Two layers of one block that would share a row keep their own names apart.
+    """
+    names = [
+        module if view in WHOLE or view == f"part {module}" else f"{module} · {view}"
+        for module, view in zip(profile["module"], profile["view"], strict=True)
+    ]
+    table = pd.DataFrame({"row": names, "block": profile["block"].to_numpy()})
+    doubled = table.duplicated(keep=False) & table["block"].notna()
+    tails = profile["layer"].str.replace(r"^\D*\d+\.", "", regex=True)
+    return [
+        tail if twice else name for name, tail, twice in zip(names, tails, doubled, strict=True)
+    ]
+
+
+def _module_rank(row: str) -> tuple[int, str]:
+    module, _, view = row.partition(" · ")
+    known = MODULE_ORDER.index(module) if module in MODULE_ORDER else len(MODULE_ORDER)
+    return known, f"{module} {view.rjust(12)}"
+
+
+def _state_word(status: str) -> str:
+    return status if status in ("failed", "zero", "skipped") else quantities.NOT_KNOWN
+
+
+def _hover(row: dict[str, object], metric: Metric, value: float, scale: str) -> str:
+    head = f"<b>{escape(str(row['layer']))}</b><br>{quantities.shape((row['rows'], row['cols']))}"
+    if not quantities.known(value):
+        return f"{head}<br>{escape(str(row.get('message') or 'no value'))}"
+    line = f"{head}<br>{metric.title}: {quantities.digits(row[metric.name])}"
+    if scale == "absolute":
+        return line
+    words = "of full rank" if scale == "full" else "of noise of this shape"
+    return f"{line}<br>{written(value, scale)} {words}"

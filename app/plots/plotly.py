@@ -1,0 +1,77 @@
+"""Draw a `Figure` with plotly, for a light page or a dark one."""
+
+from collections.abc import Collection
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.plots import colours
+from app.plots.figure import Figure, Series
+from app.plots.plotly_axes import axis_settings
+from app.plots.plotly_map import draw_map
+from app.plots.plotly_marks import draw_marks
+
+WIDTHS = {"layer": 2.2, "fit": 2.2}
+
+
+def render_plotly(
+    figure: Figure, *, dark: bool = False, selected: Collection[str] = (), height: int = 380
+) -> go.Figure:
+    """Return the plotly figure; `selected` are the layers whose cells are outlined."""
+    if figure.cells is not None:
+        return draw_map(figure, figure.cells, dark=dark, selected=selected)
+    layers = [series for series in figure.series if series.role == "layer"]
+    drawn = go.Figure([_trace(s, figure, layers, dark=dark) for s in figure.series])
+    drawn.update_layout(
+        height=height,
+        margin={"l": 70, "r": 10, "t": 12, "b": 48},
+        hovermode="closest",
+        bargap=0.15,
+        showlegend=len(figure.series) > 1,
+        legend=_legend(figure.legend),
+        xaxis=axis_settings(figure.x),
+        yaxis=axis_settings(figure.y),
+    )
+    draw_marks(drawn, figure, dark=dark)
+    return drawn
+
+
+def _legend(corner: str) -> dict[str, Any]:
+    vertical, horizontal = corner.split()
+    return {
+        "x": 0.01 if horizontal == "left" else 0.99,
+        "y": 0.01 if vertical == "bottom" else 0.99,
+        "xanchor": horizontal,
+        "yanchor": vertical,
+        "title": None,
+        "bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 12},
+    }
+
+
+def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) -> Any:
+    place = next((i for i, layer in enumerate(layers) if layer is series), 0)
+    several = len(layers) > 1 and series.role == "layer"
+    colour = (
+        colours.overlaid(place, dark=dark) if several else colours.colour(series.role, dark=dark)
+    )
+    if series.kind == "bars":
+        return go.Bar(name=series.name, x=series.x, y=series.y, marker={"color": colour})
+    x, y = (series.x, series.y) if series.kind == "line" else _staircase(series)
+    dash = colours.DASHES.get(series.role, "solid")
+    return go.Scatter(
+        name=escape(series.name),
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": colour, "width": WIDTHS.get(series.role, 1.6), "dash": dash},
+        hovertemplate=f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>",
+    )
+
+
+def _staircase(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outline of a histogram; an empty bin is a gap: a log axis has no zero."""
+    heights = np.where(series.y > 0, series.y, np.nan)
+    return np.repeat(series.x, 2)[1:-1], np.repeat(heights, 2)

@@ -1,0 +1,47 @@
+"""Axes and their ticks, as plotly wants them."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from app.plots.figure import Axis
+
+MOST_NAMES = 16
+
+
+def axis_settings(axis: Axis) -> dict[str, Any]:
+    """Return plotly's settings of an axis: its words, its kind, ticks that can be read."""
+    settings: dict[str, Any] = {
+        "title": {"text": axis.title, "standoff": 10},
+        "type": "log" if axis.log else "linear",
+        "zeroline": False,
+    }
+    if axis.names:
+        every = -(-len(axis.names) // MOST_NAMES) if _numbered(axis) else 1
+        places = list(range(0, len(axis.names), every))
+        settings |= {"tickvals": places, "ticktext": [escape(axis.names[at]) for at in places]}
+    if axis.low is not None and axis.high is not None:
+        ends = (axis.low, axis.high)
+        settings["range"] = list(np.log10(ends)) if axis.log else list(ends)
+        if axis.log:
+            settings |= _decades(*ends)
+    return settings
+
+
+def _decades(low: float, high: float) -> dict[str, Any]:
+    """Return ticks at powers of ten, or at 1, 2 and 5 of each where there are fewer than two.
+
+    Plotly's own ticks of a log axis mix full numbers with lone digits.
+    """
+    powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    within = [10.0**p for p in powers if low <= 10.0**p <= high]
+    if len(within) < 3:
+        within = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    every = max(1, len(within) // 6)
+    return {"tickvals": within[::every], "ticktext": [f"{at:g}" for at in within[::every]]}
+
+
+def _numbered(axis: Axis) -> bool:
+    """Return whether the names only count, so that some may be left out."""
+    return all(name.isdigit() for name in axis.names)

@@ -1,0 +1,122 @@
+"""A map of cells that can be clicked, in plotly."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.plots import colours
+from app.plots.figure import Cells, Figure
+from app.plots.plotly_axes import axis_settings
+
+MOST_WRITTEN_COLUMNS = 14
+FEWEST_COLUMNS = 6  # a strip of one layer is a cell, not a bar
+ROW_HEIGHT, TALL = 40, 480  # pixels of a row, and of a grid before its rows get lower
+NOTHING = "rgba(128,128,128,0.16)"
+
+
+def draw_map(figure: Figure, cells: Cells, *, dark: bool, selected: Collection[str]) -> go.Figure:
+    """Return the cells as plotly figure; those of the selected layers are outlined."""
+    rows, columns = cells.colour.shape
+    drawn = go.Figure([_blank(cells), _heat(cells, dark=dark), _targets(cells, dark=dark)])
+    bare = {"showgrid": False, "ticks": "", "automargin": True}
+    drawn.update_layout(
+        height=(64 if figure.x.title else 44) + max(22, min(ROW_HEIGHT, TALL // rows)) * rows,
+        margin={"l": 8, "r": 8, "t": 8, "b": 56 if figure.x.title else 36},
+        hovermode="closest",
+        hoverdistance=40,
+        dragmode=False,
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis=axis_settings(figure.x)
+        | bare
+        | {"range": [-0.5, max(columns, FEWEST_COLUMNS if rows == 1 else 2) - 0.5]},
+        yaxis=axis_settings(figure.y) | bare | {"range": [rows - 0.5, -0.5]},
+        shapes=[
+            _outline(at, dark=dark) for at in np.argwhere(np.isin(cells.names, list(selected)))
+        ],
+    )
+    return drawn
+
+
+def _blank(cells: Cells) -> go.Heatmap:
+    """Return grey for the layers that have no value, so that none disappears."""
+    there = np.where((cells.names != "") & np.isnan(cells.colour), 1.0, np.nan)
+    return go.Heatmap(
+        z=there,
+        colorscale=[[0, NOTHING], [1, NOTHING]],
+        showscale=False,
+        hoverinfo="skip",
+        xgap=_gap(cells),
+        ygap=2,
+    )
+
+
+def _heat(cells: Cells, *, dark: bool) -> go.Heatmap:
+    scale = cells.scale
+    return go.Heatmap(
+        z=cells.colour,
+        zmin=scale.low,
+        zmax=scale.high,
+        colorscale=[list(step) for step in colours.steps(scale.kind, dark=dark)],
+        hoverinfo="skip",
+        xgap=_gap(cells),
+        ygap=2,
+        showscale=cells.colour.shape[0] > 1,
+        colorbar={
+            "tickvals": [at for at, _ in scale.ticks],
+            "ticktext": [text for _, text in scale.ticks],
+            "thickness": 10,
+            "outlinewidth": 0,
+            "ticklabelposition": "outside",
+        },
+    )
+
+
+def _targets(cells: Cells, *, dark: bool) -> go.Scatter:
+    """Return the squares that take the pointer: a heatmap reports no click to the page.
+
+    They also carry the numbers, dark on pale cells and pale on dark ones.
+    """
+    at = [tuple(place) for place in np.argwhere(cells.names != "")]
+    few = cells.colour.shape[1] <= MOST_WRITTEN_COLUMNS
+    return go.Scatter(
+        x=[column for _, column in at],
+        y=[row for row, _ in at],
+        mode="markers+text",
+        text=[cells.text[place] if few else "" for place in at],
+        textfont={"size": 12, "color": [_ink(cells, place, dark=dark) for place in at]},
+        marker={"symbol": "square", "size": 26, "color": "rgba(0,0,0,0)"},
+        customdata=[[cells.names[place]] for place in at],
+        hovertext=[cells.hover[place] for place in at],
+        hovertemplate="%{hovertext}<extra></extra>",
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        showlegend=False,
+    )
+
+
+def _ink(cells: Cells, place: tuple[int, int], *, dark: bool) -> str:
+    """Return the colour of a number that can be read on its cell."""
+    value, scale = cells.colour[place], cells.scale
+    if np.isnan(value):
+        return colours.PALE_INK if dark else colours.DARK_INK
+    share = np.clip((value - scale.low) / (scale.high - scale.low), 0, 1)
+    pale = colours.brightness(colours.steps(scale.kind, dark=dark), float(share)) > 0.5
+    return colours.DARK_INK if pale else colours.PALE_INK
+
+
+def _outline(at: np.ndarray, *, dark: bool) -> dict[str, Any]:
+    row, column = (float(i) for i in at)
+    return {
+        "type": "rect",
+        "x0": column - 0.48,
+        "x1": column + 0.48,
+        "y0": row - 0.47,
+        "y1": row + 0.47,
+        "line": {"color": colours.PALE_INK if dark else colours.DARK_INK, "width": 3},
+    }
+
+
+def _gap(cells: Cells) -> int:
+    return 2 if cells.colour.shape[1] <= MOST_WRITTEN_COLUMNS else 1

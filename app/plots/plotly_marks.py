@@ -1,0 +1,86 @@
+"""Straight lines across a plot, with words that do not cover each other."""
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.plots import colours
+from app.plots.figure import Figure, Mark
+
+CROWDED = 0.7  # share of the width from where an upright line would cross a level's words
+
+
+def draw_marks(drawn: go.Figure, figure: Figure, *, dark: bool) -> None:
+    """Draw the straight lines; the words of upright ones step down so that none covers another."""
+    upright = sorted((m for m in figure.marks if m.axis == "x"), key=lambda m: m.at)
+    middle = _middle(figure)
+    for step, mark in enumerate(upright):
+        _line(drawn, mark, dark=dark)
+        down = 0.068 * step  # from the end that the legend leaves free
+        y = 1.0 - down if figure.legend == "bottom left" else 0.08 + down
+        _upright_words(drawn, mark, figure, dark=dark, y=y, left=mark.at > middle)
+    for mark in (m for m in figure.marks if m.axis == "y"):
+        _line(drawn, mark, dark=dark)
+        _level_words(drawn, mark, figure, _free_end(figure, upright), dark=dark)
+
+
+def _line(drawn: go.Figure, mark: Mark, *, dark: bool) -> None:
+    line = {
+        "color": colours.colour(mark.role, dark=dark),
+        "width": 1.5,
+        "dash": colours.DASHES.get(mark.role, "dot"),
+    }
+    add = drawn.add_vline if mark.axis == "x" else drawn.add_hline
+    add(mark.at, line=line)
+
+
+def _upright_words(
+    drawn: go.Figure, mark: Mark, figure: Figure, *, dark: bool, y: float, left: bool
+) -> None:
+    side = {"xanchor": "right" if left else "left", "xshift": -4 if left else 4}
+    place = {"x": _placed(mark.at, log=figure.x.log), "y": y, "yref": "paper"}
+    drawn.add_annotation(**place, **side, **_style(mark, dark=dark))
+
+
+def _level_words(
+    drawn: go.Figure, mark: Mark, figure: Figure, end: float | None, *, dark: bool
+) -> None:
+    """Write above a level line, ending at `end` or at the right of the plot."""
+    x = {"x": 1.0, "xref": "paper"} if end is None else {"x": _placed(end, log=figure.x.log)}
+    side = {"xanchor": "right", "yanchor": "bottom", "xshift": -4}
+    drawn.add_annotation(
+        **x, y=_placed(mark.at, log=figure.y.log), **side, **_style(mark, dark=dark)
+    )
+
+
+def _style(mark: Mark, *, dark: bool) -> dict[str, Any]:
+    font = {"color": colours.colour(mark.role, dark=dark), "size": 12}
+    return {"text": mark.text, "showarrow": False, "font": font}
+
+
+def _placed(at: float, *, log: bool) -> float:
+    return float(np.log10(at)) if log else at
+
+
+def _free_end(figure: Figure, upright: list[Mark]) -> float | None:
+    """Return the first upright line that the words of a level would run into at the right."""
+    low, high = _ends(figure)
+    if high <= low:
+        return None
+    crossed = [mark.at for mark in upright if (mark.at - low) / (high - low) > CROWDED]
+    return min(crossed, default=None)
+
+
+def _middle(figure: Figure) -> float:
+    """Return the x beyond which words stand to the left of their line."""
+    low, high = _ends(figure)
+    return float(np.sqrt(low * high)) if figure.x.log and low > 0 else (low + high) / 2
+
+
+def _ends(figure: Figure) -> tuple[float, float]:
+    """Return the smallest and the largest x of the curves."""
+    shown = [series.x for series in figure.series if len(series.x)]
+    if not shown:
+        return 0.0, 0.0
+    return min(float(x.min()) for x in shown), max(float(x.max()) for x in shown)

@@ -1,0 +1,1 @@
+"""One file per page; `parts/` holds what a page is put together from."""

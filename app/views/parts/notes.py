@@ -1,0 +1,103 @@
+"""Words of the rank profile: number cards, formulas and papers, the sentence about a fit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app import quantities
+
+DECAY = r"""
+$W = U\,\mathrm{diag}(\sigma_1 \ge \sigma_2 \ge \dots)\,V^\top$: each $\sigma_i$ is how strongly the
+matrix acts along one pair of directions.
+
+- **Marchenko-Pastur edge**: the largest value that noise of this shape and strength would show,
+  $\sigma_+^2 = s^2 (1 + \sqrt{\beta})^2$ with $\beta = \min(m,n)/\max(m,n)$
+  ([Marchenko & Pastur 1967](https://doi.org/10.1070/SM1967v001n04ABEH001994)).
+- **Shuffled entries**: the same entries in random places.
+- **Energy threshold**: the least $k$ with $\sum_{i \le k} \sigma_i^2 \ge \tau \sum_i \sigma_i^2$.
+- **Gavish-Donoho cut**: the best hard threshold under white noise
+  ([Gavish & Donoho 2014](https://arxiv.org/abs/1305.5870)).
+- **WeLore cut**: what the newest WeLore classification keeps of this layer
+  ([Jaiswal et al. 2024](https://arxiv.org/abs/2407.11239)).
+- **Rounding floor**: what rounding to the stored precision alone would add. Values below it say
+  nothing about the weights.
+"""
+DENSITY = r"""
+The density of the eigenvalues $\lambda = \sigma^2$ of $W^\top W$, in bins of equal width on the log
+axis. The power law is $p(\lambda) \propto \lambda^{-\alpha}$ above $x_{\min}$
+([Martin & Mahoney 2021](https://arxiv.org/abs/1810.01075)); the noise is Marchenko and Pastur's
+density with its edge from the median eigenvalue.
+"""
+TAIL = r"""
+$P(\Lambda \ge \lambda)$, the share of the eigenvalues at or above each value. A power law is the
+straight line $\propto \lambda^{1-\alpha}$; $x_{\min}$ minimises the Kolmogorov-Smirnov distance
+([Clauset, Shalizi & Newman 2009](https://arxiv.org/abs/0706.1062)).
+"""
+Card = tuple[str, str, str, str]
+
+
+def cards(row: Mapping[str, Any], full: int) -> list[Card | None]:
+    """Return title, value, what stands beside it and help, for the numbers a layer has."""
+    ranks = (
+        ("Stable rank", "stable_rank", "Energy of all directions over that of the strongest"),
+        ("Effective rank", "effective_rank_sigma", "Exp of the entropy of the singular values"),
+        ("Energy rank k95", "k95", "Fewest directions with 95 % of the energy"),
+    )
+    found: list[Card | None] = [_rank(row, full, *rank) for rank in ranks]
+    return [*found, _alpha(row), _welore(row), _break_even(row, full)]
+
+
+def _rank(row: Mapping[str, Any], full: int, title: str, name: str, words: str) -> Card | None:
+    if not quantities.known(row.get(name)):
+        return None
+    if quantities.known(row.get(f"{name}_vs_noise")):
+        words += f"; {row[name + '_vs_noise']:.2f} of what noise of this shape has"
+    return title, quantities.digits(row[name]), f"of {full}", f"{words}."
+
+
+def _alpha(row: Mapping[str, Any]) -> Card | None:
+    words = "Exponent of the power law fitted to the tail of the eigenvalues."
+    title = "Power-law \N{GREEK SMALL LETTER ALPHA}"
+    if not quantities.known(row.get("alpha")):
+        return (title, quantities.NOT_KNOWN, "no fit", words) if "alpha" in row else None
+    beside = f"KS {quantities.digits(row.get('alpha_ks'))}"
+    return title, quantities.digits(row["alpha"]), beside, words
+
+
+def _welore(row: Mapping[str, Any]) -> Card | None:
+    if not isinstance(row.get("welore_classification"), str):
+        return None
+    words = (
+        "LRC layers are kept as two factors, N-LRC layers dense. A cut of rank is none of size: "
+        "size is the numbers in both factors over those in the matrix."
+    )
+    if row.get("welore_reason"):
+        words += f" This one {row['welore_reason']}."
+    cut = f"{quantities.percent(row.get('welore_reduction'))} rank cut"
+    parameters = row.get("welore_nominal_parameters")
+    if quantities.known(parameters):
+        share = quantities.percent(parameters / (row["rows"] * row["cols"]))
+        cut += f" = {share} size"
+    return "WeLore", row["welore_classification"], cut, words
+
+
+def _break_even(row: Mapping[str, Any], full: int) -> Card | None:
+    if not quantities.known(row.get("break_even_rank")):
+        return None
+    share = f"{quantities.percent(row['break_even_rank'] / full)} of full"
+    words = "Two factors of a higher rank hold more numbers than the matrix: mn / (m + n)."
+    return "Break-even rank", quantities.digits(int(row["break_even_rank"])), share, words
+
+
+def fit_sentence(row: Mapping[str, Any]) -> str:
+    """Return how the power-law fit stands, or why there is none."""
+    if not quantities.known(row.get("alpha")):
+        return f"No power law is fitted: {row.get('alpha_reason') or 'no reason is stored'}."
+    distance, points = row.get("alpha_ks"), row.get("alpha_points")
+    said = (
+        f"Power law fitted to {quantities.digits(points)} eigenvalues from "
+        f"{quantities.digits(row.get('alpha_xmin'))} on, KS distance {quantities.digits(distance)}"
+    )
+    if quantities.known(row.get("alpha_p_value")):
+        return f"{said}, p-value {quantities.digits(row['alpha_p_value'])}."
+    reason = row.get("alpha_p_reason")
+    return f"{said}; no p-value: {reason}." if reason else f"{said}."

@@ -1,0 +1,84 @@
+"""Jobs that are active: one fragment asks for their progress, and only while there is one."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import quantities
+from app.views.parts import chart
+from jobs.errors import JobError
+
+ACTIVE = ("QUEUED", "RUNNING")
+EVERY = 1.0  # seconds between two looks at the store
+REDRAW = 5.0  # seconds after which new results are worth a new page
+
+
+def active(jobs: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
+    """Return the jobs that wait or run, of one model or of all."""
+    found = jobs[jobs["state"].isin(ACTIVE)]
+    return found if model is None else found[found["model"] == model]
+
+
+def banner(client: Any, model: str | None = None, *, cancel: bool = False) -> None:
+    """Show progress while a job is active.
+
+    The whole page is drawn anew when a job ends, and every few seconds while units finish.
+    """
+    found = active(client.store.jobs(), model)
+    if found.empty:
+        return
+    shown, finished, drawn = frozenset(found["id"]), _finished(found), time.monotonic()
+
+    @st.fragment(run_every=EVERY)
+    def progress() -> None:
+        try:
+            now = active(client.store.jobs(), model)
+        except JobError as error:  # the store restarts: the next look finds it again
+            st.caption(chart.plain(str(error)))
+            return
+        for job in now.to_dict("records"):
+            _bar(client, job, cancel=cancel)
+        newer = _finished(now) != finished and time.monotonic() - drawn > REDRAW
+        if newer or frozenset(now["id"]) != shown:
+            st.rerun()
+
+    progress()
+
+
+def _finished(jobs: pd.DataFrame) -> int:
+    return int(jobs[["done", "failed", "skipped"]].to_numpy().sum())
+
+
+def _bar(client: Any, job: Mapping[str, Any], *, cancel: bool) -> None:
+    done = job["done"] + job["failed"] + job["skipped"]
+    share = min(done / job["total"], 1.0) if job["total"] else 0.0
+    words = chart.plain(f"{job['analysis']} of {job['model']} · {progress_words(job)}")
+    if not cancel:
+        st.progress(share, text=words)
+        return
+    bar, button = st.columns([6, 1], vertical_alignment="bottom")
+    bar.progress(share, text=words)
+    if button.button("Cancel", key=f"cancel-{job['id']}", width="stretch"):
+        client.cancel(job["id"])
+        st.rerun(scope="fragment")
+
+
+def progress_words(job: Mapping[str, Any], now: float | None = None) -> str:
+    """Return how far a job is: the count, failures, and the time left once that can be said."""
+    if job["state"] == "QUEUED":
+        return "waiting for its turn"
+    if not job["total"]:
+        return "getting ready"
+    done = int(job["done"] + job["failed"] + job["skipped"])
+    said = f"{done} of {int(job['total'])}"
+    if job["failed"]:
+        said += f", {int(job['failed'])} failed"
+    computed = done - int(job["skipped"])
+    if computed > 0 and quantities.known(job["started"]):
+        spent = (time.time() if now is None else now) - job["started"]
+        left = spent / computed * (job["total"] - done)
+        said += f" · about {quantities.duration(max(left, 0))} left"
+    return said

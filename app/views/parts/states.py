@@ -1,0 +1,28 @@
+"""What a page shows when there is nothing to draw: it says why and what to do next."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app.views.parts.chart import plain
+
+
+def empty(title: str, advice: str) -> None:
+    """Say that there is nothing yet, and what to do."""
+    with st.container(border=True):
+        st.subheader(plain(title), anchor=False)
+        st.markdown(advice)
+
+
+def failed(sentence: str) -> None:
+    """Show what went wrong, as the one sentence it was raised with."""
+    st.error(plain(sentence), icon=":material/error:")
+
+
+def broken(files: Mapping[str, str]) -> None:
+    """List the analysis files that could not be imported: they hide no other."""
+    for name, error in files.items():
+        st.warning(
+            f"analysis/{plain(name)}.py could not be imported and is left out: {plain(error)}",
+            icon=":material/warning:",
+        )

@@ -1,0 +1,226 @@
+"""Rank profile: where a model has low-rank structure, layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import connection, layer, quantities
+from app.plots import grid, metric
+from app.plots.metric import Metric
+from app.views.parts import chart, layer_panel, layer_table, permalink, running, selection, states
+
+MODES = {"side": "side by side", "difference": "difference"}
+NO_OTHER = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the address asks to see: one profile or two, coloured by one metric on one scale."""
+
+    profiles: dict[str, pd.DataFrame]  # one model or two, the first first
+    metric: Metric
+    scale: str
+    mode: str
+
+
+def page() -> None:
+    """Draw the page: the choices, the grid beside the decay, the numbers, the table."""
+    client = connection.client()
+    models = client.store.models()
+    if models.empty:
+        states.empty("No model yet", "Add one on **Models**: a folder, a file or a hub id.")
+        return
+    columns = st.columns([3, 2.4, 2.2, 2.2])
+    with columns[0]:
+        model = permalink.choice(
+            "Model",
+            list(models["name"]),
+            "model",
+            always=True,
+            format_func=_about(models).__getitem__,
+        )
+    running.banner(client, model)
+    profile = _profile(client.store, model)
+    available = _metrics(client.catalog(), profile)
+    if profile.empty or not available:
+        _not_profiled(client, model)
+        return
+    view = _chosen(client, columns[1:], models, model, profile, available)
+    _draw(client.store, view)
+    layer_table.draw(client.store, profile, available)
+    _left_out(client.store, model, profile)
+
+
+def _about(models: pd.DataFrame) -> dict[str, str]:
+    return {
+        row["name"]: " · ".join(
+            [row["name"], row["architecture"], quantities.count(row["parameters"])]
+        )
+        for row in models.to_dict("records")
+    }
+
+
+def _profile(store: Any, model: str) -> pd.DataFrame:
+    """Return the profile with text where the store has no text."""
+    profile = store.profile(model)
+    for name in ("module", "view", "message", "matrix_key", "status"):
+        profile[name] = profile[name].fillna("")
+    return profile
+
+
+def _metrics(catalog: Mapping[str, Any], profile: pd.DataFrame) -> dict[str, Metric]:
+    """Return what the profile can be coloured by: the spectrum's columns, then WeLore's."""
+    analyses = catalog["analyses"]
+    declared = list(analyses.get("spectrum", {}).get("columns", []))
+    declared += [
+        {
+            **column,
+            "name": f"welore_{column['name']}",
+            "title": f"WeLore {column.get('title', column['name'])}",
+        }
+        for column in analyses.get("welore", {}).get("columns", [])
+        if not column["name"].startswith("model_")  # the same number on every layer
+    ]
+    return metric.metrics(declared, profile.columns[profile.notna().any()])
+
+
+def _chosen(
+    client: Any, columns: list[Any], models: pd.DataFrame, model: str, profile: pd.DataFrame,
+    available: dict[str, Metric],
+) -> View:  # fmt: skip
+    with columns[0]:
+        name = permalink.choice(
+            "Metric", list(available), "metric", format_func=lambda name: available[name].title
+        )
+    with columns[1]:
+        scale = permalink.choice(
+            "Scale", list(metric.SCALES), "scale", format_func=metric.SCALES.__getitem__
+        )
+    with columns[2]:
+        others = [NO_OTHER, *(other for other in models["name"] if other != model)]
+        other = permalink.choice(
+            "Compare with", others, "with", format_func=lambda n: "—" if n == NO_OTHER else n
+        )
+    profiles, mode = {model: profile}, "side"
+    if other != NO_OTHER:
+        profiles[other] = _profile(client.store, other)
+        with columns[2]:
+            mode = permalink.choice(
+                "Compare as", list(MODES), "mode", format_func=MODES.__getitem__
+            )
+    possible = metric.scales(available[name], profile.columns)
+    if scale not in possible:
+        said = f"{available[name].title} has no value {metric.SCALES[scale]}: shown absolute."
+        st.caption(chart.plain(said))
+        scale = "absolute"
+    return View(profiles, available[name], scale, mode)
+
+
+def _draw(store: Any, view: View) -> None:
+    """Draw the maps and the panel of the open layers, beside or below them."""
+    tables = _tables(view)
+    names = list(dict.fromkeys(n for table in tables.values() for n in table["layer"]))
+    left, right = st.columns([1, 1.15], gap="medium")
+    with left:
+        place = st.container()
+        chosen = selection.pick(names, _first(next(iter(tables.values()))))
+    maps = list(tables.items())
+    with place:
+        _maps(view, *maps[0], tables, chosen, key="grid")
+    side = len(maps) > 1
+    if side:
+        with right:
+            _maps(view, *maps[1], tables, chosen, key="grid-other")
+    _panel(store, view, chosen, st.container() if side else right)
+
+
+def _first(table: pd.DataFrame) -> str:
+    """Return the layer that is open when none was chosen: the first of the blocks."""
+    inside = table[table["block"].notna()]
+    return str((table if inside.empty else inside)["layer"].iloc[0])
+
+
+def _tables(view: View) -> dict[str, pd.DataFrame]:
+    """Return the prepared cells of each map under its title's end."""
+    prepared = {
+        model: grid.prepared(profile, view.metric, view.scale)
+        for model, profile in view.profiles.items()
+        if view.metric.name in profile
+    }
+    if len(prepared) == 2 and view.mode == "difference":
+        first, second = prepared
+        both = grid.difference(prepared[first], prepared[second], (first, second))
+        return {f"{first} minus {second}": both}
+    return prepared
+
+
+def _maps(
+    view: View, title: str, table: pd.DataFrame, tables: Mapping[str, pd.DataFrame],
+    chosen: list[str], key: str,
+) -> None:  # fmt: skip
+    scale = "difference" if " minus " in title and len(view.profiles) > 1 else view.scale
+    shared = pd.concat([t["value"] for t in tables.values()]).to_numpy(float)
+    figures = grid.maps(table, view.metric, scale, grid.colour_scale(shared, scale))
+    heading = figures[0].title if len(view.profiles) == 1 else f"{view.metric.title} · {title}"
+    note = "\n\n".join(text for text in (view.metric.title, view.metric.help) if text)
+    chart.heading(heading, f"{figures[0].caption} Click a cell for its spectrum.", note)
+    for position, figure in enumerate(figures):
+        chart.draw_map(figure, f"{key}-{position}", chosen, selection.opened)
+
+
+def _panel(store: Any, view: View, chosen: list[str], place: Any) -> None:
+    """Draw the decays in their place, and the first layer's numbers under them."""
+    named = [
+        (name if len(view.profiles) == 1 else f"{model} · {name}", row)
+        for model, profile in view.profiles.items()
+        for name in chosen
+        for row in profile[profile["layer"] == name].to_dict("records")
+    ]
+    if not named:
+        return
+    name, row = named[0]
+    seed = layer.seed_of(store.job(row["job"]))
+    with place:
+        layer_panel.decays(store, named, seed)
+    if row["status"] == "done":
+        layer_panel.cards(name, row)
+        layer_panel.eigenvalues(store, name, row)
+
+
+def _not_profiled(client: Any, model: str) -> None:
+    jobs = client.store.jobs()
+    waiting = jobs[(jobs["model"] == model) & jobs["state"].isin(running.ACTIVE)]
+    if not waiting.empty:
+        states.empty("The first spectra are on their way", "Layers appear here as they finish.")
+        return
+    states.empty(
+        f"No spectra of {model} yet",
+        "Each weight matrix is decomposed once; everything on this page is read from that.",
+    )
+    if client.can_run and st.button("Compute the spectra", type="primary"):
+        client.submit(model, "spectrum", {})
+        st.rerun()
+
+
+def _left_out(store: Any, model: str, profile: pd.DataFrame) -> None:
+    """List what the profile does not hold: tensors that are no matrices, matrices not measured."""
+    tensors = store.tensors(model)
+    skipped = tensors[tensors["state"] == "skipped"]
+    waiting = tensors[(tensors["state"] == "matrix")]
+    waiting = waiting[~waiting["name"].isin(set(profile["tensor"]))]
+    if not waiting.empty:
+        st.info(f"{len(waiting)} matrices have no spectrum yet: launch spectra on Jobs.")
+    if not skipped.empty:
+        with st.expander(f"{len(skipped)} tensors are not in the profile, and why"):
+            st.dataframe(
+                skipped.assign(shape=[quantities.shape(s) for s in skipped["shape"]])[
+                    ["name", "shape", "dtype", "reason"]
+                ],
+                hide_index=True,
+            )
+
+
+page()

@@ -1,0 +1,109 @@
+"""The page of models: what is there, what is inside, adding one."""
+
+import pandas as pd
+
+from jobs.errors import JobError
+from tests.app import fake_client
+
+
+def words(at):
+    kinds = ("caption", "markdown", "info", "error", "subheader")
+    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
+
+
+def header(name="found"):
+    layers = [("blocks.0.q", "q", 0, (8, 8))]
+    tensors = fake_client.tensor_table(layers).to_pandas()
+    return {"header": fake_client.model_row(name, 1), "tensors": tensors}
+
+
+def test_models_are_listed_with_what_has_been_run(planted, opened):
+    at = opened(planted, "models")
+    assert not at.exception
+    table = at.dataframe[0].value
+    assert table["model"].tolist() == ["tiny", "other"]
+    assert table["parameters"].tolist() == ["4.9 M", "4.9 M"]
+    assert table["run on it"].tolist() == ["spectrum", "spectrum"]
+
+
+def test_a_header_shows_shapes_flops_and_what_is_skipped(planted, opened):
+    at = opened(planted, "models?model=other")
+    cards = {card.label: card.value for card in at.metric}
+    assert cards["FLOPs per token"] == "not known"
+    assert cards["Matrices"] == "9"
+    assert "Skipped: 1 one-dimensional (a norm or a bias)" in words(at)
+
+
+def test_an_empty_home_says_how_to_begin(empty, opened):
+    at = opened(empty, "models")
+    assert "No model yet" in words(at)
+    assert at.text_input(key="path")
+
+
+def test_a_bad_path_is_a_sentence_on_the_page(planted, opened):
+    at = opened(planted, "models")
+    at.text_input(key="path").set_value("/nowhere").run()
+    look(at).click().run()
+    assert at.error[0].value.replace("\\", "") == "/nowhere does not exist: check the path"
+
+
+def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch):
+    added = []
+    monkeypatch.setattr(type(fresh), "inspect", lambda *_a, **_k: header())
+
+    def add(self, path, name, *, restrict_to_roots):
+        added.append((path, name, restrict_to_roots))
+        row = fake_client.model_row(name, 1)
+        self.own.add_model(row, fake_client.tensor_table([("blocks.0.q", "q", 0, (8, 8))]))
+        return name
+
+    monkeypatch.setattr(type(fresh), "add_model", add, raising=False)
+    at = opened(fresh, "models")
+    at.text_input(key="path").set_value("models/found").run()
+    look(at).click().run()
+    assert "found" in words(at)
+    assert added == []
+    [button] = [b for b in at.button if b.label == "Add this model"]
+    button.click().run()
+    assert added == [("models/found", "found", True)]
+    assert at.selectbox(key="model").value == "found"
+
+
+def test_a_name_that_is_taken_is_a_sentence(fresh, opened, monkeypatch):
+    def taken(*_args, **_kwargs):
+        raise JobError("the name 'tiny' belongs to /models/tiny")
+
+    monkeypatch.setattr(type(fresh), "inspect", lambda *_a, **_k: header("tiny"))
+    monkeypatch.setattr(type(fresh), "add_model", taken, raising=False)
+    at = opened(fresh, "models")
+    at.text_input(key="path").set_value("models/found").run()
+    look(at).click().run()
+    [button] = [b for b in at.button if b.label == "Add this model"]
+    button.click().run()
+    assert "belongs to" in at.error[0].value
+
+
+def test_a_browse_only_server_says_how_models_are_added(planted, opened, monkeypatch):
+    monkeypatch.setattr(planted, "can_run", False)
+    at = opened(planted, "models")
+    assert "browse only" in words(at)
+    assert [b for b in at.button if b.label == "Look inside"] == []
+
+
+def look(at):
+    [button] = [b for b in at.button if b.label == "Look inside"]
+    return button
+
+
+def test_parameters_of_any_size_are_sorted_as_numbers(planted, opened):
+    tensors = opened(planted, "models?model=tiny").dataframe[1].value
+    assert pd.api.types.is_integer_dtype(tensors["parameters"])
+
+
+def test_a_series_says_which_checkpoint_is_analysed(fresh, opened):
+    steps = '[[0, "a"], [3000, "b"]]'
+    row = fake_client.model_row("series", 1) | {"steps": steps}
+    layers = [("blocks.0.q", "q", 0, (8, 8))]
+    fresh.own.add_model(row, fake_client.tensor_table(layers))
+    at = opened(fresh, "models?model=series")
+    assert "2 checkpoints, steps 0 to 3000" in words(at)
