@@ -4,7 +4,13 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
+import analysis
+from analysis import registry
 from analysis.registry import describe
+from analysis.weights.matrix import Matrix
 
 README = Path(__file__).parents[1] / "README.md"
 LIST = re.compile(r"(<!-- analyses:.*?-->\n).*?(<!-- /analyses -->)", re.DOTALL)
@@ -42,6 +48,25 @@ def test_every_file_the_readme_names_exists():
             assert folders["here"].is_dir(), name
         else:
             assert (folders["here"] / name).exists(), name
+
+
+@pytest.fixture
+def coherence(tmp_path, monkeypatch):
+    """Return the README's own example, registered from a file beside the others."""
+    [source] = re.findall(r"```python\n(\"\"\"Coherence.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "coherence.py").write_text(source)
+    monkeypatch.setattr(analysis, "__path__", [*analysis.__path__, str(tmp_path)])
+    yield registry.find("coherence")
+    registry._registered.pop("coherence")
+    sys.modules.pop("analysis.coherence")
+
+
+def test_the_readmes_analysis_works(coherence):
+    assert describe()["analyses"]["coherence"]["params"][0]["default"] == 8
+    # The leading directions of a diagonal matrix are axes: as coherent as can be, m/k = 16/8.
+    matrix = Matrix.of(torch.diag(torch.arange(16.0, 0, -1)))
+    [row] = coherence.function(matrix, coherence.params())
+    assert row.coherence == pytest.approx(2)
 
 
 if __name__ == "__main__":
