@@ -1,6 +1,7 @@
 """`sample`: where the bundled model is, or training it anew by the project's own recipe."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def sample(args: argparse.Namespace, home: Path) -> int:
     try:
         model = recipe.train(out / "model", report=_report("model"))
         adapter.train_adapter(out / "adapter", base=model, report=_report("adapter"))
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
+        return errors.INTERRUPTED
     except OSError as error:
         raise JobError(
             f"{out} cannot be written ({error.strerror}): choose another --out"

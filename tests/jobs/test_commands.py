@@ -1,6 +1,8 @@
 """The command line in this process, without Ray: what it prints and how it exits."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -120,9 +122,32 @@ def test_local_is_refused_with_the_owners_pid(
     with owner.own(home, doing="the dashboard") as held:
         held.publish("ray", "the dashboard", address="nowhere")
         assert main(["analyze", str(model), "spectrum", "--local"]) == 2
-    assert f"in use by the dashboard (pid {__import__('os').getpid()})" in capsys.readouterr().err
+    assert f"in use by the dashboard (pid {os.getpid()})" in capsys.readouterr().err
 
 
 def test_sample_says_where_the_model_is(capsys: Captured) -> None:
     assert main(["sample"]) == 0
     assert "analysis/sample/model" in capsys.readouterr().out
+
+
+def test_sample_trains_the_model_and_then_its_adapter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    from analysis.sample import adapter, recipe
+
+    trained: list[tuple[Path, Path | None]] = []
+
+    def train(out: Path, report: Callable[[int, int, float], None]) -> Path:
+        report(50, 100, 2.5)
+        trained.append((out, None))
+        return out
+
+    def train_adapter(out: Path, base: Path, report: Callable[[int, int, float], None]) -> Path:
+        trained.append((out, base))
+        return out
+
+    monkeypatch.setattr(recipe, "train", train)
+    monkeypatch.setattr(adapter, "train_adapter", train_adapter)
+    assert main(["sample", "--train", "--out", str(tmp_path)]) == 0
+    assert trained == [(tmp_path / "model", None), (tmp_path / "adapter", tmp_path / "model")]
+    assert "step 50 of 100, 2.500 nats per token" in capsys.readouterr().out

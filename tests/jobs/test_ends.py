@@ -103,3 +103,18 @@ def test_a_server_started_at_once_after_a_kill_9_serves(
     code, _, err = second.ended(30)
     assert (code, err) == (0, "")
     servers.all_gone(second, LEFT)
+
+
+def test_ctrl_c_while_ray_starts_ends_at_once(
+    project: Path, home: Path, model: Path, gate: Gate, started: list[Program]
+) -> None:
+    run = servers.command(project, home, gate, "analyze", str(model), "gated")
+    started.append(run)
+    until(lambda: len(run.remember_family()) > 1, 60, "for Ray's first daemons")
+    run.send(signal.SIGINT)
+    servers.all_gone(run, LEFT)
+    code, out, err = run.ended(5)
+    assert code == 3, (out, err)
+    assert "interrupted" in err
+    assert "Traceback" not in out + err
+    assert owner.look(home) is None
