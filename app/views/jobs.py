@@ -1,6 +1,5 @@
 """Jobs: launch an analysis, watch it, cancel or resume it, read what it found."""
 
-import fnmatch
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ import streamlit as st
 from app import connection, forms, quantities
 from app.views.parts import chart, job_panel, permalink, running, states
 from jobs.errors import JobError
+from jobs.layers import matches
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -83,9 +83,7 @@ def _submit(
 def _predicted(tensors: pd.DataFrame, declared: Mapping[str, Any], layers: str) -> tuple[str, bool]:
     """Return how much work a launch would be, in words, and whether it is any."""
     matrices = tensors[tensors["state"] == "matrix"]
-    matched = matrices[
-        [fnmatch.fnmatchcase(name, layers) for name in matrices["layer"].astype(str)]
-    ]
+    matched = matrices[[matches(name, layers) for name in matrices["layer"].astype(str)]]
     if matrices.empty:
         return "This model has no weight matrix to analyse.", False
     if matched.empty and not any(sign in layers for sign in "[·"):

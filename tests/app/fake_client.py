@@ -110,6 +110,7 @@ class FakeClient:
 
     def resume(self, job):
         self.calls.append(("resume", job))
+        return job
 
 
 def with_models(folder, *names, blocks=2):

@@ -49,6 +49,15 @@ def test_what_failed_is_asked_for_again(added):
     assert len(submitted(added)) == 4
 
 
+def test_what_was_interrupted_goes_on(added):
+    first_light.profile_sample(added)
+    ids = list(added.store.jobs()["id"])
+    for job in ids:
+        added.own.set_job(job, "INTERRUPTED", "the server ended")
+    assert sorted(first_light.profile_sample(added)) == sorted(ids)
+    assert len(submitted(added)) == 2
+
+
 def test_the_page_process_imports_no_torch():
     code = (
         "import sys; import app.main, app.connection, app.forms, app.views.parts.layer_panel, "
