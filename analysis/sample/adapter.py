@@ -20,7 +20,7 @@ from analysis.sample.tokenizer import stream
 BASE_NAME = "rankscope/sample"
 RANK = 8
 ROWS = 16
-RATE = 5e-3
+RATE = 1.5e-2
 
 
 def new_adapter(base: Path, seed: int) -> PeftModel:
