@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from jobs.errors import JobError
@@ -24,9 +25,17 @@ class StoreProxy:
         def call(*args: Any, **kwargs: Any) -> Any:
             with plain_errors():
                 answer = method(*args, **kwargs)
-            return answer.to_pandas() if isinstance(answer, pa.Table) else answer
+            if isinstance(answer, pa.Table):
+                return _frame(answer, whole=name == "results")
+            return answer
 
         return call
+
+
+def _frame(table: pa.Table, *, whole: bool) -> pd.DataFrame:
+    """Return a frame; `whole` numbers stay integers in a column where some rows have none."""
+    types = {pa.int64(): pd.Int64Dtype()} if whole else {}
+    return table.to_pandas(types_mapper=types.get)
 
 
 @contextlib.contextmanager

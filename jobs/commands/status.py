@@ -3,11 +3,13 @@
 import argparse
 import datetime
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from jobs import client as clients
 from jobs import errors, text
@@ -56,8 +58,17 @@ def results(args: argparse.Namespace, home: Path) -> int:
 
 
 def as_json(frame: pd.DataFrame) -> str:
-    """Return the rows as a JSON list; what is missing or not finite is null."""
-    return str(frame.to_json(orient="records", indent=1, double_precision=15, force_ascii=False))
+    """Return the rows as a JSON list, every digit kept; missing or not finite is null."""
+    rows = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+    return json.dumps(_jsonable(rows), indent=1, ensure_ascii=False)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _jsonable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _one(client: Client, args: argparse.Namespace) -> int:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from jobs import owner
 from jobs.__main__ import main
+from jobs.commands.status import as_json
 from tests.jobs import tiny
 
 Captured = pytest.CaptureFixture[str]
@@ -77,6 +80,22 @@ def test_a_failed_layer_exits_1_and_is_named(tmp_path: Path, capsys: Captured) -
     said = capsys.readouterr().out
     assert "failed: blocks.0.q: " in said
     assert "1 of 2 units failed; the others' results are kept" in said
+    # Whole numbers stay whole in columns where the failed layer has none, in every format.
+    job, held = job_id(said), tmp_path / "rows.parquet"
+    assert main(["results", job, "--format", "json"]) == 0
+    assert '"k90": null' in (rows := capsys.readouterr().out)
+    assert {type(row["k90"]) for row in json.loads(rows)} == {type(None), int}
+    assert main(["results", job, "--format", "csv"]) == 0
+    assert f",{tiny.HIDDEN}," in capsys.readouterr().out
+    assert main(["results", job, "--format", "parquet", "--out", str(held)]) == 0
+    assert pq.read_schema(held).field("k90").type == pa.int64()
+
+
+def test_json_keeps_every_digit_and_turns_infinity_into_null() -> None:
+    value = 1.292569457833326e-11
+    said = as_json(pd.DataFrame({"s": [value, float("inf"), None], "name": ["å", None, "b"]}))
+    assert [row["s"] for row in json.loads(said)] == [value, None, None]
+    assert "å" in said
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ import pytest
 
 from store import Store
 
-pytest.register_assert_rewrite("tests.store.contract")
-
 
 @pytest.fixture
 def home(tmp_path):
