@@ -70,7 +70,9 @@ class Shape:
     rows: int = note("rows", "rows of the matrix")
     cols: int = note("columns", "columns of the matrix")
     effective_dtype: str = note(
-        "effective dtype", "coarsest format that holds every entry: what the values were rounded to"
+        "effective dtype",
+        "coarsest format that holds every entry: what the values were rounded to; one entry "
+        "outside a format makes the whole matrix count as the next wider one",
     )
     basis: str = note("measured on", "all singular values, or those above the noise floor")
 
@@ -80,7 +82,7 @@ class Row(Vectors, WeightWatcher, PowerLaw, Shuffled, Bulk, NoiseRatios, Ranks, 
     """One row per matrix; each field is a column (the bases' fields in reverse order)."""
 
 
-@register(title="Weight spectra", view="spectrum", unit="matrix")
+@register(title="Weight spectra", view="spectrum", unit="matrix", version=2)
 def spectrum(matrix: Matrix, params: Params) -> Iterator[Row]:
     """Measure the singular values of one weight matrix.
 

@@ -24,6 +24,7 @@ from analysis.numerics.global_threshold import normalised, pruned, solve
 from analysis.numerics.ranks import break_even_rank
 from analysis.registry import AnalysisError, register
 from analysis.weights.matrix import LayerSpectrum
+from analysis.weights.outside import why_not_linear
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row per layer; `model_*` repeat the totals over the layers that take part."""
+    """One row per layer; `model_*` repeat the totals over the linear layers that take part."""
 
     layer: str = field(metadata={"title": "layer", "help": "its name in the model", "index": True})
     classification: str = note("class", "LRC: factored; N-LRC: dense; excluded: takes no part")
@@ -75,12 +76,30 @@ class Row:
     applied_bytes: int | None = count(
         "applied bytes", "after cutoff and guard, in the stored dtype"
     )
-    model_nominal_reduction: float = ratio("nominal rank cut", "Σ pruned/Σ r over all layers")
-    model_applied_reduction: float = ratio("applied rank cut", "Σ pruned/Σ r over LRC layers only")
-    model_nominal_parameter_ratio: float = ratio("nominal parameters", "share of the dense Σ mn")
-    model_applied_parameter_ratio: float = ratio("applied parameters", "share of the dense Σ mn")
-    model_nominal_byte_ratio: float = ratio("nominal bytes", "share of the dense layers' bytes")
-    model_applied_byte_ratio: float = ratio("applied bytes", "share of the dense layers' bytes")
+    model_nominal_reduction: float = ratio(
+        "nominal rank cut (layers that take part)",
+        "Σ pruned/Σ r over the linear layers that take part",
+    )
+    model_applied_reduction: float = ratio(
+        "applied rank cut (layers that take part)",
+        "Σ pruned of LRC layers/Σ r over the linear layers that take part",
+    )
+    model_nominal_parameter_ratio: float = ratio(
+        "nominal parameters (layers that take part)",
+        "share of the dense Σ mn over the linear layers that take part",
+    )
+    model_applied_parameter_ratio: float = ratio(
+        "applied parameters (layers that take part)",
+        "share of the dense Σ mn over the linear layers that take part",
+    )
+    model_nominal_byte_ratio: float = ratio(
+        "nominal bytes (layers that take part)",
+        "share of the dense bytes over the linear layers that take part",
+    )
+    model_applied_byte_ratio: float = ratio(
+        "applied bytes (layers that take part)",
+        "share of the dense bytes over the linear layers that take part",
+    )
 
 
 @dataclass(frozen=True)
@@ -114,7 +133,7 @@ class Cut:
         return self.dense if self.reason else self.nominal
 
 
-@register(title="WeLore classification", view="welore", unit="spectra")
+@register(title="WeLore classification", view="welore", unit="spectra", version=2)
 def welore(spectra: Sequence[LayerSpectrum], params: Params) -> Iterator[Row]:
     """Classify each linear layer as low-rank or not, at one threshold for the whole model.
 
@@ -141,9 +160,10 @@ def welore(spectra: Sequence[LayerSpectrum], params: Params) -> Iterator[Row]:
 
 def excluded(layer: LayerSpectrum) -> str | None:
     """Return why a layer takes no part, or None."""
-    if layer.label.kind != "linear":
-        return f"takes no part: {layer.label.kind}"
-    return None if layer.spectrum.values[0] > 0 else "takes no part: every entry is zero"
+    why = why_not_linear(layer.label)
+    if why is None and layer.spectrum.values[0] == 0:
+        why = "every entry is zero"
+    return None if why is None else f"takes no part: {why}"
 
 
 def cut(layer: LayerSpectrum, count: int, params: Params) -> Cut:
@@ -168,7 +188,7 @@ def _dense_because(shape: tuple[int, int], full: int, count: int, params: Params
 
 
 def model_totals(cuts: Sequence[Cut]) -> dict[str, float]:
-    """Return rank, parameter and byte shares over all layers, nominal and applied."""
+    """Return rank, parameter and byte shares of the layers that take part, nominal and applied."""
     ranks = sum(c.full for c in cuts)
     dense, size = sum(c.dense for c in cuts), sum(c.dense * c.itemsize for c in cuts)
     return {

@@ -12,9 +12,10 @@ Gram matrix knows nothing. So it is *certified*, and used, only when for every i
 
     error of σᵢ  <=  max(1e-6 · σᵢ, resolution)   and   λᵢ > δ
 
-where `resolution` is a hundredth of the noise floor that the stored digits of W have anyway.
-Otherwise the values come from `svdvals`, whose error is about eps64 · σ₁ on each: of W itself, or
-of the R of a blocked QR where W is tall, so that no float64 copy of W is ever made.
+where `resolution` is a hundredth of the noise floor that the stored digits of W have anyway, and
+where no product in G has left float64's range. Otherwise the values come from `svdvals`, whose
+error is about eps64 · σ₁ on each: of W itself, or of the R of a blocked QR where W is tall, so that
+no float64 copy of W is ever made.
 
 Higham & Mary (2019), https://doi.org/10.1137/18M1226312
 Demmel, Grigori, Hoemmen & Langou (2012), https://arxiv.org/abs/0808.2664 (blocked QR)
@@ -28,6 +29,7 @@ from analysis.numerics.row_blocks import Blocks, in_float64
 
 EPS = float(np.finfo(np.float64).eps)
 RELATIVE_ERROR = 1e-6
+SAFE_TRACE = (1e-280, 1e280)  # of G: outside, products that underflow weigh as δ, or overflow
 TALL = 2  # from this aspect ratio on, QR before the SVD is no slower than the SVD alone
 
 
@@ -50,7 +52,7 @@ def gram_singular_values(
 ) -> np.ndarray | None:
     """Return √eig(WᵀW) in descending order, or None when its error bound does not certify it."""
     gram = _gram(blocks, device)
-    if not gram.isfinite().all():
+    if not SAFE_TRACE[0] < gram.trace() < SAFE_TRACE[1]:  # nor where it is NaN
         return None
     eigenvalues: np.ndarray = torch.linalg.eigvalsh(gram).flip(0).cpu().numpy()
     values: np.ndarray = np.sqrt(np.maximum(eigenvalues, 0.0))
@@ -93,22 +95,27 @@ def blocked_r(blocks: Blocks, device: str = "cpu") -> Tensor:
     return triangle
 
 
-def leading_vectors(blocks: Blocks, count: int, *, device: str = "cpu") -> tuple[Tensor, Tensor]:
+def leading_vectors(
+    blocks: Blocks, count: int, *, unit: float = 1.0, device: str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Return U (m x k) and V (n x k), float64: the leading k = `count` singular vectors as columns.
 
+    Entries are divided by `unit`, which keeps the squares of extreme ones inside float64.
     V from the eigenvectors of WᵀW, U = WV/σ: good for σ well above 1e-7 σ₁, which is the caller's
     to see to. The sign makes the largest entry of each column of V positive.
     """
-    gram = _gram(blocks, device)
+    gram = _gram(blocks, device, unit)
     V = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :count]
     V = V * V.gather(0, V.abs().argmax(0, keepdim=True)).sign()
-    U = torch.cat([rows @ V for rows in in_float64(blocks(), device)])
+    U = torch.cat([rows.div_(unit) @ V for rows in in_float64(blocks(), device)])
     return (U / torch.linalg.vector_norm(U, dim=0)).cpu(), V.cpu()
 
 
-def _gram(blocks: Blocks, device: str) -> Tensor:
+def _gram(blocks: Blocks, device: str, unit: float = 1.0) -> Tensor:
     gram: Tensor | None = None
     for rows in in_float64(blocks(), device):
+        if unit != 1:
+            rows.div_(unit)
         gram = rows.T @ rows if gram is None else gram.addmm_(rows.T, rows)
     if gram is None:
         raise ValueError("expected at least one block of rows, got none")

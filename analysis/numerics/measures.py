@@ -53,7 +53,7 @@ def measures(
     own = ranks(values, shape, floor, signal_only=options.signal_only)
     signal = own.numerical_rank
     used = np.where(values > floor, values, 0.0) if options.signal_only else values
-    fitted = power_law(used[:signal] ** 2, options.bootstrap, options.seed)
+    fitted = power_law(used[:signal], floor, options.bootstrap, options.seed)
     against = bulk(values, shape, signal, options.noise_sigma)
     return {
         **asdict(own),
@@ -61,16 +61,17 @@ def measures(
         **asdict(against),
         **asdict(_shuffled(used, ranks(shuffled, shape, 0.0))),
         **asdict(fitted),
-        **asdict(weightwatcher(used, shuffled, shape, fitted, against, signal)),
+        **asdict(weightwatcher(used, shuffled, shape, fitted, against, floor)),
     }
 
 
 def _shuffled(values: np.ndarray, baseline: Ranks) -> Shuffled:
     above = values > baseline.sigma_max
+    energy = (values / values[0]) ** 2
     return Shuffled(
         shuffled_effective_rank_sigma=baseline.effective_rank_sigma,
         shuffled_effective_rank_energy=baseline.effective_rank_energy,
         shuffled_stable_rank=baseline.stable_rank,
         shuffled_spikes=int(above.sum()),
-        shuffled_overlap=float((values[above] ** 2).sum() / (values**2).sum()),
+        shuffled_overlap=float(energy[above].sum() / energy.sum()),
     )

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.numerics import flat
 from analysis.numerics.columns import count, exponent, note
+from analysis.numerics.scale import squared_units
 
 FEWEST = 10
 CHUNK_ENTRIES = 2**17
@@ -53,9 +55,16 @@ class PowerLaw:
     alpha_p_reason: str | None = note("no p-value", "why there is no p-value, where there is none")
 
 
-def power_law(eigenvalues: np.ndarray, bootstrap: int = 0, seed: int = 0) -> PowerLaw:
-    """Fit the tail of positive eigenvalues; `bootstrap` synthetic sets give the p-value."""
-    found = fit(eigenvalues)
+def power_law(
+    values: np.ndarray, noise_floor: float = 0.0, bootstrap: int = 0, seed: int = 0
+) -> PowerLaw:
+    """Fit the tail of λ = σ², for descending σ that are all above the noise floor.
+
+    `bootstrap` synthetic sets give the p-value.
+    """
+    eigenvalues = (values / values[0]) ** 2 if len(values) else values
+    enough = len(values) >= FEWEST
+    found = flat.REASON if enough and flat.is_flat(values, noise_floor) else fit(eigenvalues)
     if isinstance(found, str):
         return PowerLaw(
             **dict.fromkeys(("alpha", "alpha_xmin", "alpha_ks", "alpha_points", "alpha_p_value")),
@@ -64,7 +73,7 @@ def power_law(eigenvalues: np.ndarray, bootstrap: int = 0, seed: int = 0) -> Pow
         )
     return PowerLaw(
         alpha=found.alpha,
-        alpha_xmin=found.xmin,
+        alpha_xmin=squared_units(found.xmin, values[0]),
         alpha_ks=found.ks,
         alpha_points=found.points,
         alpha_p_value=p_value(eigenvalues, found, bootstrap, seed) if bootstrap else None,
@@ -76,7 +85,7 @@ def power_law(eigenvalues: np.ndarray, bootstrap: int = 0, seed: int = 0) -> Pow
 def fit(values: np.ndarray) -> Fit | str:
     """Return the best tail of positive values in any order, or why there is none."""
     if len(values) < FEWEST:
-        return f"only {len(values)} eigenvalues above the noise floor, and a fit needs {FEWEST}"
+        return f"{few(len(values), 'eigenvalue')} above the noise floor, and a fit needs {FEWEST}"
     logs = np.sort(np.log(values / values.max()))
     alphas, distances = fits_by_start(logs)
     if not np.isfinite(distances).any():
@@ -85,6 +94,13 @@ def fit(values: np.ndarray) -> Fit | str:
     points = len(logs) - best
     xmin = float(np.sort(values)[best])
     return Fit(float(alphas[best]), xmin, float(distances[best]), points)
+
+
+def few(found: int, noun: str) -> str:
+    """Return "no eigenvalue", "only 1 eigenvalue" or "only 2 eigenvalues"."""
+    if found == 0:
+        return f"no {noun}"
+    return f"only {found} {noun}" if found == 1 else f"only {found} {noun}s"
 
 
 def fits_by_start(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

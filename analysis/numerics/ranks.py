@@ -34,7 +34,9 @@ class Ranks:
     k95: int = rank("k95", "singular values that hold 95 % of the energy Σσ²")
     k99: int = rank("k99", "singular values that hold 99 % of the energy Σσ²")
     numerical_rank: int = rank(
-        "numerical rank", "singular values above the noise floor of the stored digits"
+        "numerical rank",
+        "singular values above the noise floor of the stored digits; one entry outside a format "
+        "makes the floor that of the wider one, which can count the rounding of all the others",
     )
     noise_floor: float = norm(
         "noise floor", "largest singular value that the rounding of the stored digits explains"
@@ -107,7 +109,8 @@ def gap(values: np.ndarray, noise_floor: float, longest: int) -> float | None:
     r = int((values > noise_floor).sum())
     if r in (0, len(values)):
         return None
-    return float(values[r - 1] / max(values[r], values[0] * longest * EPS))
+    s = values / values[0]
+    return float(s[r - 1] / max(s[r], longest * EPS))
 
 
 def break_even_rank(rows: int, cols: int) -> int:

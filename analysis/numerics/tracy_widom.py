@@ -13,9 +13,10 @@ QUANTILE_95 = 0.979  # of the Tracy-Widom law of order 1
 
 
 def edge(rows: int, cols: int) -> float:
-    """Return the λ that noise of variance 1/max(rows, cols) exceeds with probability 5 %.
+    """Return the λ that noise of variance 1/max(rows, cols) exceeds with probability of about 5 %.
 
-    Multiply by the variance of the bulk. Raises ValueError for fewer than 2 rows and columns.
+    Multiply by the variance of the bulk; one that is estimated adds its own error (see `bulk`).
+    Raises ValueError for fewer than 2 rows and columns.
     """
     n, p = max(rows, cols), min(rows, cols)
     if n < 2 or p < 1:

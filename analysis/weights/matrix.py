@@ -6,6 +6,8 @@ the store. The entries are read in blocks of rows; no float64 copy of a tall mat
 """
 
 import hashlib
+import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,7 +34,7 @@ RESOLVED = 1e-6  # of σ₁: smaller singular values have no trustworthy vectors
 
 
 class NonFinite(AnalysisError):  # noqa: N818  a finding, not a fault
-    """A matrix holds NaN or infinity, so it has no spectrum."""
+    """A matrix holds NaN or infinity, or its norm is infinite, so it has no spectrum."""
 
 
 class ZeroMatrix(AnalysisError):  # noqa: N818  as above
@@ -155,7 +157,9 @@ class Matrix:
         own = self.spectrum()
         least = max(own.noise_floor, RESOLVED * float(own.values[0]))
         count = min(LEADING, int((own.values > least).sum()))
-        found = leading_vectors(tall_blocks(self._data), count, device=self._device)
+        # A power of two: dividing by it changes no digit.
+        unit = 2.0 ** math.frexp(float(own.values[0]) / 2)[1]
+        found = leading_vectors(tall_blocks(self._data), count, unit=unit, device=self._device)
         long, short = (vectors.half().numpy() for vectors in found)
         return (long, short) if self.shape[0] >= self.shape[1] else (short, long)
 
@@ -173,6 +177,12 @@ class Matrix:
         tall = tall_blocks(self._data)
         resolution = HARMLESS * noise_floor(parts, 0.0, self.shape)
         values = singular_values(tall, self._tall_shape, resolution=resolution, device=self._device)
+        # So that their sum, the nuclear norm, is a number too; not(<=) holds for NaN.
+        if not values[0] <= sys.float_info.max / len(values):
+            raise NonFinite(
+                f"{self.label.layer} ({self.label.tensor}) has entries so large that its singular "
+                "values are beyond float64 (1e308): there is no spectrum"
+            )
         floor = noise_floor(parts, float(values[0]), self.shape)
         return Spectrum(key, values, *self.shape, floor, effective_dtype(parts))
 
@@ -220,5 +230,8 @@ def noise_key(rows: int, cols: int, seed: int) -> str:
 
 
 def effective_dtype(parts: Sequence[Rounding]) -> str:
-    """Return the coarsest of the formats that the parts were rounded to."""
+    """Return the coarsest of the formats that the parts were rounded to.
+
+    One entry outside a format makes the part count as the next wider one that holds them all.
+    """
     return max(parts, key=lambda part: part.norm).dtype

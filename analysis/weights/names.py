@@ -99,6 +99,7 @@ class Name:
     expert: int | None = None
     stack: str = ""  # of an encoder beside a decoder: "encoder"
     known: bool = False  # whether a table knew it
+    kernel: bool = False  # whether it is a convolution's, as `kernels` finds
 
     @property
     def kind(self) -> str:

@@ -4,13 +4,14 @@ Matrices come in the orientation (outputs, inputs) of `torch.nn.Linear`, whichev
 stored. Fused projections are listed whole and in parts.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.weights.facts import Facts
 from analysis.weights.fused import Layout, expert_spans, is_conv1d, part_spans, parts_of
 from analysis.weights.header import Stored
-from analysis.weights.names import Name, is_conv_like
+from analysis.weights.names import Name, is_conv_like, own
 from analysis.weights.views import Span, View
 
 QUERIES = {"q", "cross_q"}
@@ -42,24 +43,37 @@ def pieces(stored: Stored, name: Name, layout: Layout, *, slices: bool = False) 
         view = view.transposed() if is_conv1d(stored, layout) else view
         whole = Piece(name.module, "whole", view, name.kind)
         return _with_parts(whole, part_spans(stored, name, layout))
-    if is_table(stored):
+    if is_table(stored, name):
         return [Piece(name.module, "whole", view.at(0, 0), "embedding")]
     return list(_kernels(stored, name, slices))
 
 
-def is_kernel(stored: Stored) -> bool:
-    """Say whether a tensor is a convolution's: of any tensor with four axes or more."""
-    return len(stored.shape) > 3 or (len(stored.shape) == 3 and is_conv_like(stored.name))
+def kernels(tensors: Sequence[Stored]) -> set[str]:
+    """Return the names of the convolutions' kernels: any tensor with four axes or more is one.
+
+    One with three axes may also be a stack of matrices. It is a kernel if its name says so, or has
+    a bias or a batch norm's mean for each of its outputs: a stack's bias has two axes.
+    """
+    shapes = {tensor.name: tensor.shape for tensor in tensors}
+    means = {shape for name, shape in shapes.items() if name.endswith(".running_mean")}
+
+    def convolves(tensor: Stored) -> bool:
+        if len(tensor.shape) != 3 or not tensor.name.endswith(".weight"):
+            return len(tensor.shape) > 3
+        bias = shapes.get(f"{own(tensor.name)}.bias")
+        return is_conv_like(tensor.name) or tensor.shape[:1] in means | {bias}
+
+    return {tensor.name for tensor in tensors if convolves(tensor)}
 
 
-def is_table(stored: Stored) -> bool:
+def is_table(stored: Stored, name: Name) -> bool:
     """Say whether a tensor is one matrix under a leading 1, as ViT keeps its positions."""
-    return len(stored.shape) == 3 and stored.shape[0] == 1 and not is_conv_like(stored.name)
+    return len(stored.shape) == 3 and stored.shape[0] == 1 and not name.kernel
 
 
 def is_readable(stored: Stored, name: Name) -> bool:
     """Say whether a tensor of three or more dimensions has a known meaning."""
-    return _is_expert(name) or is_table(stored) or is_kernel(stored)
+    return _is_expert(name) or is_table(stored, name) or name.kernel
 
 
 def heads_of(piece: Piece, name: Name, facts: Facts) -> list[Piece]:
@@ -95,9 +109,20 @@ def note_on(stored: Stored, name: Name, layout: Layout) -> str:
     parts = parts_of(name.module)
     if parts and not part_spans(stored, name, layout):
         return f"kept whole: how it joins {', '.join(parts)} is not known without its configuration"
-    if len(stored.shape) > 2 and not is_table(stored) and stored.shape[1] == 1 < stored.shape[0]:
+    if name.kernel and stored.shape[1] == 1 < stored.shape[0]:
         return "one input channel a filter: depthwise, or a grey image; its slices are n x 1"
     return ""
+
+
+def slices_left_out(stored: Stored, name: Name) -> str:
+    """Return why a kernel has no slices to list when they are asked for, "" where it has."""
+    places, rows = math.prod(stored.shape[2:]), stored.shape[0]
+    if not name.kernel or stored.shape[1] > 1 or places == 1:
+        return ""
+    return (
+        f"{places} slices of {rows} x 1: one input channel a filter, so the only singular value of "
+        "each is its norm"
+    )
 
 
 def _note_on_experts(name: Name, layout: Layout) -> str:

@@ -10,6 +10,7 @@ from analysis.weights.pieces import is_readable, is_table
 BITS = {"float8_": 8, "float6_": 6, "float4_": 4, "int8": 8, "uint8": 8}
 SCALES = (".scale", ".scales", "_scale", "_scale_inv", ".scale_inv", ".SCB", ".absmax", "_scales")
 HAS_HEAD = ("ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForPreTraining")
+NO_KERNEL = ": no name, bias or batch norm says it is a convolution"
 SHARED_TABLES = {"shared.weight", "model.shared.weight"}
 
 
@@ -80,12 +81,12 @@ def _shape_reason(tensor: Stored, name: Name) -> str:
     if tensor.name.endswith((".bias", "_bias")):
         return "a bias or a mask, not a weight"
     if len(tensor.shape) > 2 and not is_readable(tensor, name):
-        return f"{len(tensor.shape)}-dimensional with unknown meaning"
-    return "1 x n: its only singular value is its norm" if _is_line(tensor) else ""
+        return "3-dimensional with unknown meaning" + NO_KERNEL
+    return "1 x n: its only singular value is its norm" if _is_line(tensor, name) else ""
 
 
-def _is_line(tensor: Stored) -> bool:
-    if is_table(tensor):
+def _is_line(tensor: Stored, name: Name) -> bool:
+    if is_table(tensor, name):
         return min(tensor.shape[1:]) == 1
     if len(tensor.shape) == 2:
         return min(tensor.shape) == 1

@@ -5,7 +5,7 @@ No torch is imported until matrices are asked for, so a page can describe a mode
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,10 @@ from analysis.weights.names import Name, name_tensors, own, reading_order
 from analysis.weights.pieces import (
     Piece,
     heads_of,
-    is_kernel,
+    kernels,
     note_on,
     pieces,
+    slices_left_out,
 )
 from analysis.weights.refs import MatrixRef, TensorInfo
 from analysis.weights.series import Step
@@ -55,15 +56,16 @@ class Source:
         tied = {t.name for t in self.stored if t.same_as}
         names = name_tensors(t.name for t in self.stored if t.name not in tied)
         names |= {name: Name(own(name), own(name)) for name in tied}
-        return {t.name: _unblocked(t, names[t.name]) for t in self.stored}
+        names |= {name: _kernel(name, names[name]) for name in kernels(self.stored)}
+        return {t.name: names[t.name] for t in self.stored}
 
     @cached_property
     def architecture(self) -> str:
         """The class in the configuration, or what the shapes show."""
         if self.facts.architecture:
             return self.facts.architecture
-        kernels = any(is_kernel(t) for t in self.stored if t.name not in self._reasons)
-        return "conv net" if kernels else "state dict"
+        used = [self.names[t.name] for t in self.stored if t.name not in self._reasons]
+        return "conv net" if any(name.kernel for name in used) else "state dict"
 
     @cached_property
     def parameters(self) -> int:
@@ -117,12 +119,20 @@ class Source:
 
         The label's kind is "linear" for matrices that low-rank methods may replace, each entry of
         which is counted once: heads, and a fused whole beside its parts, are "other". A view with
-        a single row or column is left out, as the tensor's note says.
+        a single row or column is left out, as the tensor's note and `left_out` say.
         """
         if step is not None:
             return self.at(step).matrices(heads=heads, slices=slices)
         usable = [t for t in self._ordered if t.name not in self._reasons]
         return [ref for tensor in usable for ref in self._refs(tensor, heads, slices)]
+
+    def left_out(self, *, slices: bool = False) -> list[tuple[str, str]]:
+        """Return, of the slices asked for, those that `matrices` does not list: name and reason."""
+        if not slices:
+            return []
+        usable = [t for t in self._ordered if t.name not in self._reasons]
+        found = [(self.names[t.name], slices_left_out(t, self.names[t.name])) for t in usable]
+        return [(f"{name.layer}[slices]", reason) for name, reason in found if reason]
 
     @cached_property
     def _ordered(self) -> list[Stored]:
@@ -194,6 +204,7 @@ def _word(name: Name, piece: Piece) -> str:
     return piece.word if name.expert is None else f"expert {name.expert}"
 
 
-def _unblocked(tensor: Stored, name: Name) -> Name:
+def _kernel(tensor: str, name: Name) -> Name:
     """Give a kernel its own name for a module: conv nets are listed by layer, not by block."""
-    return name if name.known or not is_kernel(tensor) else Name(own(tensor.name), own(tensor.name))
+    stem = own(tensor)
+    return replace(name, kernel=True) if name.known else Name(stem, stem, kernel=True)

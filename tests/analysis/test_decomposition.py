@@ -93,6 +93,14 @@ def test_squares_beyond_float64_are_not_certified():
     assert singular_values(blocks_of(matrix), (4, 2)) == pytest.approx([3e200, 1e200])
 
 
+@pytest.mark.parametrize("scale", [1e-150, 1e-158, 1e-162])
+def test_squares_that_lose_digits_are_not_certified(scale):
+    values = np.linspace(2, 1, 20)
+    matrix = planted(values, 60, 20) * scale
+    assert gram_singular_values(blocks_of(matrix), (60, 20)) is None
+    assert singular_values(blocks_of(matrix), (60, 20)) / scale == pytest.approx(values, rel=1e-10)
+
+
 @pytest.mark.usefixtures("block_entries")
 def test_r_of_the_blocked_qr_has_the_gram_matrix_of_the_whole():
     matrix = planted(np.linspace(2, 1, 12), 100, 12)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.numerics.noise_floor import SAFETY, rounding, ulp_
+from analysis.numerics.noise_floor import SAFETY, noise_floor, rounding, ulp_
 from analysis.numerics.row_blocks import InMemory
 from analysis.weights.matrix import Label, Matrix
 from tests.matrices import gauss, rank_sixteen, reference
@@ -126,13 +126,22 @@ def test_the_expected_error_is_the_actual_one(dtype, seed):
     error = exact.to(dtype).double() - exact
     found = rounding([exact.to(dtype)])
     actual = SAFETY[found.dtype] ** 2 * error.square()
-    assert found.rows.sum().item() == pytest.approx(actual.sum().item(), rel=0.05)
-    assert found.columns.sum().item() == pytest.approx(found.rows.sum().item())
+    assert found.rows.square().sum().item() == pytest.approx(actual.sum().item(), rel=0.05)
+    assert found.columns.norm().item() == pytest.approx(found.rows.norm().item())
 
 
 def test_the_floor_is_never_below_the_resolution_of_float64():
     found = spectrum_of(reference("rank16", torch.float64))
     assert found.noise_floor >= found.values[0] * 512 * np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**-530, 2.0**530, 2.0**900])
+def test_the_floor_grows_with_the_scale_whatever_its_square(scale):
+    matrix = torch.from_numpy(gauss(0))
+    assert rounding([matrix * scale]).norm / scale == pytest.approx(rounding([matrix]).norm)
+    parts = [rounding([matrix * scale])] * 2
+    doubled = noise_floor(parts, 0.0, (512, 256))
+    assert doubled / scale == pytest.approx(math.sqrt(2) * rounding([matrix]).norm)
 
 
 @pytest.mark.parametrize("parts", [1, 3, 512])

@@ -85,17 +85,40 @@ def test_no_scale_changes_the_fit(scale):
     assert scaled.xmin == pytest.approx(own.xmin * scale)
 
 
-def test_no_fit_has_its_reason():
-    assert (
-        "only 9 eigenvalues above the noise floor" in power_law(np.arange(1.0, 10.0)).alpha_reason
-    )
-    equal = power_law(np.ones(50))
-    assert (equal.alpha, equal.alpha_reason) == (None, "all eigenvalues are equal")
-    assert equal.alpha_p_reason == "no fit"
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (9, "only 9 eigenvalues above the noise floor, and a fit needs 10"),
+        (1, "only 1 eigenvalue above the noise floor, and a fit needs 10"),
+        (0, "no eigenvalue above the noise floor, and a fit needs 10"),
+    ],
+)
+def test_no_fit_has_its_reason(count, expected):
+    found = power_law(np.arange(1.0, count + 1)[::-1])
+    assert (found.alpha, found.alpha_reason) == (None, expected)
+    assert found.alpha_p_reason == "no fit"
+
+
+@pytest.mark.parametrize(("spread", "floor"), [(0.0, 0.0), (9e-6, 0.0), (1e-3, 2e-3)])
+def test_no_fit_to_rounding_noise(spread, floor):
+    values = 1 + spread * np.sort(np.random.default_rng(0).random(50))[::-1]
+    found = power_law(values, floor)
+    reason = "all singular values are equal up to rounding"
+    assert (found.alpha, found.alpha_reason) == (None, reason)
+    assert power_law(1 + 1e-2 * (values - 1) / (spread or 1) + np.geomspace(1, 0.1, 50)).alpha
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e-160, 1e160, 1e300])
+def test_squares_beyond_float64_leave_the_fit_and_not_its_start(scale):
+    values = np.sqrt(np.sort(eigenvalues("spiked"))[::-1])
+    own, scaled = power_law(values), power_law(values * scale)
+    assert (scaled.alpha, scaled.alpha_ks) == pytest.approx((own.alpha, own.alpha_ks), rel=1e-9)
+    assert scaled.alpha_points == own.alpha_points
+    assert scaled.alpha_xmin is None
 
 
 def test_no_bootstrap_no_p_value():
-    found = power_law(pareto(3, 50, 0))
+    found = power_law(np.sort(pareto(3, 50, 0))[::-1])
     assert (found.alpha_p_value, found.alpha_p_reason) == (None, "not asked for: bootstrap is 0")
 
 
@@ -118,7 +141,7 @@ def naive_fit_of_all(values):
 
 
 def test_the_p_value_is_seeded():
-    values = pareto(3, 60, 1)
-    first, again, other = (power_law(values, 40, seed).alpha_p_value for seed in (1, 1, 2))
+    values = np.sort(pareto(3, 60, 1))[::-1]
+    first, again, other = (power_law(values, 0.0, 40, seed).alpha_p_value for seed in (1, 1, 2))
     assert first == again
     assert 0 <= other <= 1

@@ -97,3 +97,41 @@ def test_no_median_where_most_of_the_values_are_rounding():
     assert found.mp_sigma is found.mp_edge is found.tw_spikes is found.gavish_donoho_rank is None
     assert found.gavish_donoho_known_rank == 99
     assert bulk(values, (200, 200), 100).median_reason is None
+    one = bulk(values, (200, 200), 1).median_reason
+    assert one == "only 1 of 200 singular values is above the noise floor"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, "only 1 singular value, and an estimate from the median needs 10"),
+        (9, "only 9 singular values, and an estimate from the median needs 10"),
+        (10, None),
+    ],
+)
+def test_the_median_of_a_few_values_says_nothing(count, expected):
+    found = bulk(np.geomspace(2, 1, count), (40, count), count, noise=0.01)
+    assert found.median_reason == expected
+    assert (found.tw_edge is None) == (found.mp_sigma is None) == (expected is not None)
+    assert (found.gavish_donoho_cut is None) == (expected is not None)
+    assert found.gavish_donoho_known_rank == count
+
+
+@pytest.mark.parametrize(
+    ("shape", "at_least", "at_most"), [((16, 16), 0.10, 0.20), ((64, 64), 0.06, 0.16)]
+)
+def test_a_level_from_the_median_doubles_the_false_positives_of_the_edge(shape, at_least, at_most):
+    generator = np.random.default_rng(0)
+    draws = generator.standard_normal((400, *shape))
+    values = np.linalg.svd(draws, compute_uv=False)
+    share = np.mean([bool(bulk(s, shape, min(shape)).tw_spikes) for s in values])
+    assert at_least < share < at_most
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e160, 1e300])
+def test_edges_and_counts_know_no_scale(scale):
+    values = np.linalg.svd(reference("spiked").double().numpy(), compute_uv=False)
+    own, scaled = bulk(values, (512, 256), 256), bulk(values * scale, (512, 256), 256)
+    assert (scaled.tw_spikes, scaled.mp_spikes) == (own.tw_spikes, own.mp_spikes)
+    for name in ("mp_sigma", "mp_edge", "tw_edge", "gavish_donoho_cut"):
+        assert getattr(scaled, name) / scale == pytest.approx(getattr(own, name), rel=1e-9)

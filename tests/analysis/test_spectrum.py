@@ -96,6 +96,61 @@ def test_no_rank_and_no_fit_knows_the_scale(name, dtype, scale):
     assert scaled.sigma_max == pytest.approx(scale * own.sigma_max, rel=1e-6)
 
 
+# Columns in units of λ = σ²: null where float64 cannot hold them.
+SQUARES = ("norm", "spectral_norm", "xmin", "alpha_xmin", "bulk_max", "bulk_min", "ww_maxdist")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e-160, 1e160, 1e170, 1e300])
+@pytest.mark.parametrize("name", NAMES)
+def test_entries_whose_squares_leave_float64(name, scale):
+    matrix = reference(name, torch.float64)
+    own, scaled = measured(matrix, vectors=True), measured(matrix * scale, vectors=True)
+    for quantity in (*RANKS, *COUNTS, *SHAPES_OF_NUMBERS):
+        expected, found = getattr(own, quantity), getattr(scaled, quantity)
+        assert (found is None and expected is None) or found == pytest.approx(expected, rel=1e-6)
+    for quantity in ("sigma_max", "noise_floor", "frobenius_norm", "nuclear_norm", "tw_edge"):
+        expected, found = getattr(own, quantity), getattr(scaled, quantity)
+        assert expected is None or found / scale == pytest.approx(expected, rel=1e-6), quantity
+    assert scaled.log_norm == pytest.approx(own.log_norm + 2 * np.log10(scale))
+    assert scaled.log_spectral_norm == pytest.approx(own.log_spectral_norm + 2 * np.log10(scale))
+    assert [getattr(scaled, quantity) for quantity in SQUARES] == [None] * len(SQUARES)
+    assert "float64" in scaled.lambda_reason
+    assert own.lambda_reason is None
+    for quantity in ("left_vectors", "right_vectors"):
+        assert np.abs(getattr(scaled, quantity)) == pytest.approx(
+            np.abs(getattr(own, quantity)), abs=2e-3
+        )
+    assert all(np.isfinite(v) for v in dataclasses.astuple(scaled) if isinstance(v, float))
+
+
+def test_a_column_that_fits_is_kept_beside_one_that_does_not():
+    row = measured(torch.diag(torch.tensor([1e154, *[9e153] * 29], dtype=torch.float64)))
+    assert row.spectral_norm == pytest.approx(1e308)
+    assert row.norm is None
+    assert "float64" in row.lambda_reason
+
+
+@pytest.mark.parametrize("value", [1.7e308, 5e-324])
+def test_the_ends_of_float64_are_a_row_or_a_reason(value):
+    matrix = torch.full((20, 12), value, dtype=torch.float64)
+    try:
+        row = measured(matrix, vectors=True)
+    except NonFinite as reason:
+        assert "beyond float64" in str(reason)  # noqa: PT017  one of the two must hold
+    else:
+        assert all(np.isfinite(v) for v in dataclasses.astuple(row) if isinstance(v, float))
+        assert np.isfinite(row.left_vectors).all()
+
+
+def test_one_entry_outside_a_format_makes_the_whole_matrix_the_wider_one():
+    matrix = reference("rank16", torch.bfloat16).float()
+    assert (measured(matrix).effective_dtype, measured(matrix).numerical_rank) == ("bfloat16", 16)
+    matrix[3, 4] *= 1 + 1e-5
+    assert (measured(matrix).effective_dtype, measured(matrix).numerical_rank) == ("float32", 256)
+    for column in ("effective_dtype", "numerical_rank"):
+        assert "one entry" in COLUMNS[column]["help"].lower()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_transpose_has_the_same_ranks(name):
     own, turned = measured(reference(name)), measured(reference(name).T)

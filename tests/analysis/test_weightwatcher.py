@@ -1,12 +1,14 @@
 """WeightWatcher's columns, with the defects of the tool mended: each one is a test."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import rel_entr
 
 from analysis.numerics.weightwatcher import detx_number, log10_power_sum
-from analysis.spectrum import Params, spectrum
+from analysis.spectrum import Params, Row, spectrum
 from analysis.weights.matrix import Matrix
 from tests.matrices import planted, reference
 
@@ -118,6 +120,62 @@ def test_detx_of_the_reference_matrices(name, expected):
 def test_detx_of_equal_or_no_eigenvalues_is_none():
     assert detx_number(np.ones(5)) == 0
     assert detx_number(np.array([])) == 0
+
+
+def orthogonal(shape, dtype):
+    made = torch.empty(shape)
+    torch.nn.init.orthogonal_(made, generator=torch.Generator().manual_seed(0))
+    return made.to(dtype)
+
+
+def partial_isometry(rank):
+    Q = torch.linalg.qr(torch.randn(256, 256, generator=torch.Generator().manual_seed(0))).Q
+    return Q[:, :rank] @ Q[:rank]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        torch.eye(40),
+        partial_isometry(20),
+        partial_isometry(256),
+        *(
+            orthogonal(shape, dtype)
+            for shape in [(256, 256), (300, 60)]
+            for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+        ),
+    ],
+    ids=lambda m: f"{m.dtype}-{tuple(m.shape)}",
+)
+def test_a_flat_spectrum_has_no_tail(matrix):
+    row = measured(matrix)
+    assert row.alpha is row.warning is row.num_pl_spikes is row.detX_num is row.ERG_gap is None
+    assert row.alpha_reason == "all singular values are equal up to rounding"
+    assert row.entropy == pytest.approx(1)
+
+
+@pytest.mark.parametrize("matrix", [torch.ones(30, 20), torch.ones(30, 1), torch.ones(1, 30)])
+def test_one_direction_has_no_entropy_and_no_tail(matrix):
+    row = measured(matrix)
+    assert (row.matrix_rank, row.entropy, row.detX_num) == (1, None, None)
+    assert row.alpha_reason.startswith("only 1 eigenvalue above")
+
+
+def test_the_distance_to_shuffled_is_at_most_the_root_of_ln_two():
+    spike = torch.zeros(60, 40)
+    spike[:30, :20] = 1
+    assert measured(spike).rand_distance < np.sqrt(np.log(2))
+    assert "√(ln 2) = 0.83" in help_of("rand_distance")
+
+
+def help_of(column):
+    return {f.name: f.metadata["help"] for f in dataclasses.fields(Row)}[column]
+
+
+@pytest.mark.parametrize("column", ["tw_edge", "tw_spikes", "num_spikes", "rand_num_spikes"])
+def test_the_false_positives_of_the_edge_are_in_its_help(column):
+    assert "10 %" in help_of(column)
+    assert "15 %" in help_of(column)
 
 
 def test_the_alpha_norm_of_a_steep_tail_does_not_overflow():

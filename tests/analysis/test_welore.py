@@ -12,7 +12,9 @@ from analysis.numerics.global_threshold import normalised, pruned, solve
 from analysis.numerics.truncation import balanced_factors
 from analysis.registry import AnalysisError
 from analysis.weights.matrix import Label, LayerSpectrum, Matrix, Spectrum
-from analysis.welore import Params, welore
+from analysis.weights.names import OTHERS
+from analysis.weights.outside import why_not_linear
+from analysis.welore import Params, Row, welore
 from tests.matrices import planted
 
 # The thresholds of the published code, the same for its 7B and 13B models.
@@ -72,6 +74,47 @@ def test_the_target_is_hit_within_one_direction_and_ties(values, target):
     ties = max(np.unique(pooled, return_counts=True)[1])
     missed = sum(pruned(s, threshold) for s in layers) - target * len(pooled)
     assert abs(missed) <= max(1, ties)
+
+
+def brute_force(layers, target):
+    """Counts of the threshold that comes nearest to the target, from below in a tie."""
+    pooled = np.concatenate(layers)
+    tried = np.unique(pooled)
+    misses = [abs(int((pooled < t).sum()) - target * len(pooled)) for t in tried]
+    return [int((s < tried[int(np.argmin(misses))]).sum()) for s in layers]
+
+
+@given(models, st.floats(0, 1))
+@settings(max_examples=50, deadline=None)
+def test_a_printed_threshold_prunes_the_same(values, target):
+    layers = [normalised(v) for v in values]
+    threshold = solve(layers, target)
+    counts = [pruned(s, threshold) for s in layers]
+    total = sum(len(s) for s in layers)
+    missed = abs(sum(counts) - target * total)
+    assert missed == pytest.approx(abs(sum(brute_force(layers, target)) - target * total), abs=1e-9)
+    distinct = np.unique(np.concatenate(layers))
+    nearest = np.abs(distinct - threshold).min()
+    if sum(counts) and np.diff(distinct).min() > 1e-9:  # nothing pruned: 0 is exact
+        assert nearest >= np.diff(distinct).min() / 2 * (1 - 1e-6)
+        for printed in (float(repr(threshold)), float(f"{threshold:.12g}")):
+            assert [pruned(s, printed) for s in layers] == counts
+        shaken = [s * (1 + 1e-13) for s in layers]
+        assert [pruned(s, threshold) for s in shaken] == counts
+
+
+def test_the_threshold_is_in_the_middle_of_the_gap():
+    scaled = [np.array([1.0, 0.6, 0.2, 0.0]), np.array([1.0, 0.5, 0.1, 0.0])]
+    assert solve(scaled, 0.5) == pytest.approx((0.2 + 0.5) / 2)
+    assert solve(scaled, 0.0) == 0.0
+    assert solve(scaled, 1.0) == pytest.approx(0.8)
+    assert solve([np.ones(4)], 0.5) == 0.0
+
+
+def test_neighbours_in_float64_are_told_apart():
+    low, high = 0.5, np.nextafter(0.5, 1)
+    [scaled] = [np.array([1.0, high, low, 0.0])]
+    assert pruned(scaled, solve([scaled], 0.5)) == 2
 
 
 def test_ties_fall_together_on_the_nearer_side():
@@ -182,9 +225,43 @@ def test_only_linear_layers_take_part_and_the_others_say_why():
     found = classified(layers, target_reduction=0.5)
     assert [row.classification for row in found.values()] == ["LRC"] + ["excluded"] * 4
     assert found["embedding"].reason == "takes no part: embedding"
+    assert found["conv"].reason == "takes no part: convolution"
     assert found["empty"].reason == "takes no part: every entry is zero"
     assert found["conv"].pruned is found["conv"].applied_bytes is None
     assert found["q"].model_nominal_reduction == 0.5
+
+
+@pytest.mark.parametrize(
+    ("module", "view", "why"),
+    [
+        ("head", "whole", "the output head"),
+        ("pooler", "whole", "the pooler"),
+        ("router", "whole", "the router, which chooses among experts"),
+        ("decoder.router", "whole", "the router, which chooses among experts"),
+        ("qkv", "whole", "a fused tensor whose parts take part"),
+        ("gate_up", "expert 2", "a fused tensor whose parts take part"),
+        ("q", "head 3", "an attention head, part of a layer that takes part"),
+        ("made_up", "whole", "the module made_up"),
+    ],
+)
+def test_a_layer_of_another_kind_says_what_it_is(module, view, why):
+    values = np.geomspace(10, 0.1, 10)
+    label = Label("x", "x.weight", module, None, view, "other")
+    other = LayerSpectrum(label, Spectrum("x", values, 10, 10), "float16")
+    assert classified([layer(values), other])["x"].reason == f"takes no part: {why}"
+
+
+def test_every_module_outside_the_blocks_has_its_words():
+    for module in OTHERS:
+        label = Label("x", "x.weight", module, None, kind="other")
+        assert not why_not_linear(label).startswith("the module "), module
+
+
+def test_a_ratio_of_the_model_says_which_layers_it_is_over():
+    for declared in dataclasses.fields(Row):
+        if declared.name.startswith("model_"):
+            assert "over the linear layers that take part" in declared.metadata["help"]
+            assert "layers that take part" in declared.metadata["title"]
 
 
 def test_no_linear_layer_is_a_sentence():

@@ -1,6 +1,5 @@
 """Every real model that the tests are given is profiled, by the job that a user would run."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,9 @@ from jobs import client as clients
 from jobs.client import Client
 from jobs.engine import Local
 from jobs.errors import JobError
+from tests.models.folders import FOLDER, given
 
 pytestmark = pytest.mark.models
-FOLDER = os.environ.get("RANKSCOPE_TEST_MODELS", "")
-
-
-def given(*, adapters):
-    """Return the folders with weights in or under them, adapters or the others."""
-    if not FOLDER:
-        skip = pytest.mark.skip(reason="RANKSCOPE_TEST_MODELS names no folder of models")
-        return [pytest.param(None, marks=skip, id="none")]
-    folders = [path for path in sorted(Path(FOLDER).iterdir()) if path.is_dir()]
-    models = [path for path in folders if any(path.rglob("*.safetensors"))]
-    models = [path for path in models if (path / "adapter_config.json").is_file() == adapters]
-    return [pytest.param(path, id=path.name) for path in models]
 
 
 @pytest.fixture(scope="module")

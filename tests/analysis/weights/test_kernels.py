@@ -55,3 +55,49 @@ def test_slices_that_say_nothing_new_are_left_out(net):
     assert [layer for layer in layers if layer.startswith("depthwise")] == ["depthwise[flattened]"]
     [note] = [t.reason for t in source.tensors() if t.layer == "depthwise"]
     assert note.startswith("one input channel a filter: depthwise")
+
+
+def test_slices_that_are_columns_are_listed_once_a_tensor(net):
+    source, _ = net
+
+    assert source.left_out() == []
+    assert source.left_out(slices=True) == [
+        (
+            "depthwise[slices]",
+            "9 slices of 6 x 1: one input channel a filter, so the only singular value of each is "
+            "its norm",
+        )
+    ]
+
+
+def test_what_is_asked_for_is_a_row_or_left_out_with_a_reason(net):
+    source, tensors = net
+    listed = {ref.tensor for ref in source.matrices(slices=True) if "slice" in ref.label.view}
+    left_out = {layer.removesuffix("[slices]") for layer, _ in source.left_out(slices=True)}
+    sliced = {name for name, t in tensors.items() if t.ndim > 2 and t[0, 0].numel() > 1}
+
+    assert listed | {f"{layer}.weight" for layer in left_out} == sliced
+
+
+def test_kernels_of_one_dimension_without_a_telling_name(tmp_path, dense):
+    net = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 6, 5),
+        torch.nn.Conv1d(6, 8, 3, bias=False),
+        torch.nn.BatchNorm1d(8),
+        torch.nn.Conv1d(1, 1, 3),
+        torch.nn.Conv1d(8, 8, 3, groups=8),
+    )
+    state = net.state_dict() | {"cells.weight": torch.randn(3, 4, 5)}
+    save_file(state, tmp_path / "a.safetensors")
+    source = open_model(tmp_path / "a.safetensors")
+    refs = {ref.label.layer: ref for ref in source.matrices()}
+    reasons = {t.name: t.reason for t in source.tensors()}
+
+    assert set(refs) == {"0[flattened]", "1[flattened]", "4[flattened]"}
+    assert dense(refs["0[flattened]"]).equal(state["0.weight"].flatten(1))
+    assert refs["1[flattened]"].label.kind == "conv"
+    assert source.architecture == "conv net"
+    assert reasons["3.weight"].startswith("1 x n")
+    assert reasons["cells.weight"] == (
+        "3-dimensional with unknown meaning: no name, bias or batch norm says it is a convolution"
+    )

@@ -1,0 +1,19 @@
+"""The real models that the tests are given: folders under RANKSCOPE_TEST_MODELS."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+FOLDER = os.environ.get("RANKSCOPE_TEST_MODELS", "")
+
+
+def given(*, adapters):
+    """Return the folders with weights in or under them, adapters or the others."""
+    if not FOLDER:
+        skip = pytest.mark.skip(reason="RANKSCOPE_TEST_MODELS names no folder of models")
+        return [pytest.param(None, marks=skip, id="none")]
+    folders = [path for path in sorted(Path(FOLDER).iterdir()) if path.is_dir()]
+    models = [path for path in folders if any(path.rglob("*.safetensors"))]
+    models = [path for path in models if (path / "adapter_config.json").is_file() == adapters]
+    return [pytest.param(path, id=path.name) for path in models]
