@@ -90,7 +90,8 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
         ("FLOPs per token", _flops(row.get("flops")), "forward pass"),
     )
     for column, (title, value, beside) in zip(st.columns(len(cards)), cards, strict=True):
-        column.metric(title, value, beside, border=True, delta_color="off", delta_arrow="off")
+        words = (title, chart.plain(value), chart.plain(beside))  # config.json may say anything
+        column.metric(*words, border=True, delta_color="off", delta_arrow="off")
     for line in _remarks(row):
         st.caption(chart.plain(line))
     reasons = skipped["reason"].value_counts()

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from app.views.parts import job_panel, running
+from jobs.errors import JobError
 from tests.app import fake_client
 
 
@@ -73,6 +74,18 @@ def test_a_running_job_shows_progress_and_can_be_cancelled(fresh, opened):
     assert "spectrum of tiny · 1 of 4" in at.get("progress")[0].proto.text.replace("\\", "")
     at.button(key=f"cancel-{job}").click().run()
     assert ("cancel", job) in fresh.calls
+
+
+def test_a_cancel_that_comes_too_late_is_a_sentence(fresh, opened, monkeypatch):
+    def cancel(self, job):
+        raise JobError(f"job {job} is DONE already: there is nothing to cancel")
+
+    job = fake_client.add_job(fresh.own, "tiny", "spectrum", labels=["a"], state="RUNNING")
+    monkeypatch.setattr(type(fresh), "cancel", cancel)
+    at = opened(fresh, "jobs")
+    at.button(key=f"cancel-{job}").click().run()
+    assert not at.exception
+    assert not at.error
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "INTERRUPTED"])

@@ -34,6 +34,18 @@ def test_a_header_shows_shapes_flops_and_what_is_skipped(planted, opened):
     assert "Skipped: 1 one-dimensional (a norm or a bias)" in words(at)
 
 
+def test_words_from_a_models_files_are_not_read_as_markdown(planted, opened):
+    hostile = "![x](https://evil.example/p.png)"
+    [row] = planted.own.model("other").to_pylist()
+    kept = {name: row[name] for name in fake_client.model_row("other", 1)}
+    planted.own.add_model(kept | {"architecture": hostile}, planted.own.tensors("other"))
+    at = opened(planted, "models?model=other")
+    assert not at.exception
+    shown = [text for card in at.metric for text in (card.value, card.delta)]
+    assert any("evil" in text for text in shown)
+    assert not any(hostile in text for text in shown)
+
+
 def test_an_empty_home_says_how_to_begin(empty, opened):
     at = opened(empty, "models")
     assert "No model yet" in words(at)

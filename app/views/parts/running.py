@@ -62,8 +62,12 @@ def _bar(client: Any, job: Mapping[str, Any], *, cancel: bool) -> None:
     bar, button = st.columns([6, 1], vertical_alignment="bottom")
     bar.progress(share, text=words)
     if button.button("Cancel", key=f"cancel-{job['id']}", width="stretch"):
-        client.cancel(job["id"])
-        st.rerun(scope="fragment")
+        try:
+            client.cancel(job["id"])
+        except JobError as error:  # it ended while the pointer was on its way
+            st.toast(chart.plain(str(error)))
+        else:
+            st.rerun(scope="fragment")
 
 
 def progress_words(job: Mapping[str, Any], now: float | None = None) -> str:
