@@ -91,7 +91,7 @@ def make(request: Request, recall: Recall) -> Plan:
         tasks=_recognised(tasks, refs, recall, spectra=unit == "spectra"),
         labels=_labels(refs),
         details={ref.label.layer: _detail(ref) for ref in refs},
-        skipped=_skipped(source, request.layers),
+        skipped=_skipped(source, request.layers, slices=views.get("slices", False)),
         last=_task(request.analysis, request.params, LAST) if unit == "spectra" else None,
     )
 
@@ -144,13 +144,11 @@ def _hashes(files: set[str], recall: Recall) -> dict[str, dict[str, str]]:
     return found
 
 
-def _skipped(source: Any, patterns: str) -> list[tuple[str, str]]:
-    named = [(info.layer or info.name, info) for info in source.tensors()]
-    return [
-        (layer, info.reason)
-        for layer, info in named
-        if info.state == "skipped" and layers.matches(layer, patterns)
-    ]
+def _skipped(source: Any, patterns: str, *, slices: bool) -> list[tuple[str, str]]:
+    """Return what no task works on: skipped tensors, and asked-for views that hold nothing new."""
+    skipped = [(t.layer or t.name, t.reason) for t in source.tensors() if t.state == "skipped"]
+    left_out = source.left_out(slices=slices)
+    return [pair for pair in [*skipped, *left_out] if layers.matches(pair[0], patterns)]
 
 
 def _labels(refs: Any) -> pa.Table:
