@@ -1,4 +1,4 @@
-"""Print how long the store takes with the spectra of a large model: `python tests/bench/store.py`.
+"""How long the store takes with the spectra of a large model.
 
 224 layers of 4,096 singular values each, about a 7B model's linear layers. Nothing is asserted.
 """
