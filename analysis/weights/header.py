@@ -14,6 +14,7 @@ from typing import Any
 from analysis.registry import AnalysisError
 
 LONGEST_HEADER = 100_000_000  # the format's own limit
+LONGEST_SIDE = 2**63 - 1  # what Arrow and the store can count
 AGAIN = "copy or download it again"
 
 # name in the file: (name in torch, bits)
@@ -104,7 +105,7 @@ def _no_header(path: Path, start: bytes) -> str:
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text)
-    except ValueError:  # also what is no UTF-8
+    except (ValueError, RecursionError):  # also what is no UTF-8
         header = None
     if not isinstance(header, dict):
         raise BadModel(f"{path} is corrupt or no safetensors file (its header is no JSON): {AGAIN}")
@@ -121,19 +122,29 @@ def _tensors(path: Path, header: dict[str, Any], data: int) -> list[Stored]:
 
 
 def _tensor(path: Path, name: str, entry: dict[str, Any], data: int) -> Stored:
+    # JSON can escape half a character, which is no text and which nothing can write.
+    if name != _readable(name):
+        raise BadModel(f"{path} is corrupt (it has a name that is no text: {name!a}): {AGAIN}")
     if entry["dtype"] not in DTYPES:
         raise BadModel(
-            f"{path} holds {name} in {entry['dtype']}, a type this version does not know: "
-            "save the model as float32, float16 or bfloat16"
+            f"{path} holds {name} in {_readable(str(entry['dtype']))}, a type this version does "
+            "not know: save the model as float32, float16 or bfloat16"
         )
     dtype, bits = DTYPES[entry["dtype"]]
     start, stop = entry["data_offsets"]
     shape = tuple(entry["shape"])
     if any(type(n) is not int or n < 0 for n in (*shape, start, stop)):
         raise ValueError(f"expected sizes and offsets of at least 0, got {entry}")
+    if any(side > LONGEST_SIDE for side in shape):
+        sides = " x ".join(map(str, shape))
+        raise BadModel(f"{path} is corrupt (it lists {name} of {sides}): {AGAIN}")
     if (math.prod(shape) * bits + 7) // 8 != stop - start:
         raise BadModel(f"{path} is corrupt (the bytes of {name} do not fit its shape): {AGAIN}")
     return Stored(name, str(path), dtype, shape, stop - start, data + start)
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_layout(path: Path, tensors: list[Stored], data: int, size: int) -> None:

@@ -42,9 +42,21 @@ def _cached(name: str) -> Path | None:
 def _is_whole(folder: Path) -> bool:
     """Say whether a snapshot has its weights: other tools cache a configuration alone."""
     for index in folder.glob("*.safetensors.index.json"):
-        shards = json.loads(index.read_bytes()).get("weight_map", {}).values()
-        return all((folder / shard).is_file() for shard in shards)
+        return all((folder / shard).is_file() for shard in _shards(index))
     return any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        shards = list(json.loads(index.read_bytes()).get("weight_map", {}).values())
+    except (OSError, ValueError, AttributeError, RecursionError):
+        shards = [None]
+    if not all(isinstance(shard, str) for shard in shards):
+        # The hub's cache would link a deleted file to the same bytes again.
+        raise BadModel(
+            f"{index} is no index of shards: delete {index.parents[2]} and open the model again"
+        )
+    return shards
 
 
 def _downloaded(name: str, allow_pickle: bool) -> Path:

@@ -8,45 +8,54 @@ from store import arrow
 from store.connection import Cursor
 from store.errors import StoreError
 from store.queries.jobs import require_job
+from store.queries.models import PLACED
 from store.schema import result_table
 
 KEY = ("unit", "row")
 
-# One row per layer. `tried` is every finished unit of the model that measured the layer; `shown`
-# is the newest that did not fail, or else the newest failure.
-PROFILE = """
-with tried as (
+# One row per layer. `tried` is every finished unit of the model that measured the layer as it is
+# now, and not the bytes of a file since replaced; `shown` is the newest that did not fail, or else
+# the newest failure. `classified` is what the newest classification worked on.
+PROFILE = f"""
+with placed as (
+    select * from {PLACED}
+), tried as (
     select ju.label as layer, ju.unit, j.number, j.id as job,
         coalesce(u.state, ju.state) as state,
         coalesce(nullif(u.message, ''), ju.message, '') as message
-    from job_unit ju join job j on j.id = ju.job left join unit u on u.key = ju.unit
+    from job_unit ju join job j on j.id = ju.job join placed l on l.layer = ju.label
+        left join unit u on u.key = ju.unit
     where j.model = $model and coalesce(u.analysis, j.analysis) = 'spectrum'
         and coalesce(u.state, ju.state) in ('done', 'zero', 'failed')
+        and (u.key is null or u.inputs ->> '$[0]' = l.matrix_key)
 ), newest as (
     select * from tried
     qualify row_number() over (partition by layer order by number desc) = 1
 ), shown as (
     select * from tried
     qualify row_number() over (partition by layer order by state = 'failed', number desc) = 1
-), placed as (
-    select *, min(position) over (partition by tensor) as tensor_position
-    from label where model = $model
+), classified as (
+    select key as unit, input ->> '$[0]' as layer, input ->> '$[3]' as matrix_key from (
+        select u.key, unnest(json_extract(u.inputs, '$[*]')) as input
+        from unit u where u.key = (
+            select u.key from job_unit ju join job j on j.id = ju.job join unit u on u.key = ju.unit
+            where j.model = $model and u.analysis = 'welore' and u.state = 'done'
+            order by j.number desc limit 1))
 )
 select s.layer, l.tensor, l.block, l.module, l."view", l.kind,
     l."rows", l.cols, l.dtype, l.matrix_key, s.state as status,
     case when n.state = 'failed' and s.state <> 'failed'
         then 'failed in job ' || n.job || ' (shown: job ' || s.job || '): ' || n.message
         else s.message end as message,
-    s.job{columns}
-from shown s join newest n on n.layer = s.layer left join placed l on l.layer = s.layer
-{joins}
+    s.job{{columns}}
+from shown s join newest n on n.layer = s.layer join placed l on l.layer = s.layer
+{{joins}}
 order by l.tensor_position, l.position, s.layer
 """
 PROFILED = "layer tensor block module view kind rows cols dtype matrix_key status message job"
-NEWEST_WELORE = """(
-    select u.key from job_unit ju join job j on j.id = ju.job join unit u on u.key = ju.unit
-    where j.model = $model and u.analysis = 'welore' and u.state = 'done'
-    order by j.number desc limit 1)"""
+WELORE = """
+left join classified c on c.layer = s.layer and c.matrix_key = l.matrix_key
+left join result_welore w on w.layer = c.layer and w.unit = c.unit"""
 
 
 def results(cursor: Cursor, job: str) -> pa.Table:
@@ -77,7 +86,8 @@ def profile(cursor: Cursor, model: str) -> pa.Table:
 
     Columns: the label, matrix_key, status, message, job, every column of `result_spectrum` that is
     no list, and those of the newest classification as `welore_*`. A failed re-run leaves the
-    earlier numbers and says so in `message`.
+    earlier numbers and says so in `message`; numbers of another matrix than the label's are left
+    out, for the file was replaced.
     """
     spectrum = _flat(cursor, "result_spectrum", without=PROFILED.split())
     welore = _flat(cursor, "result_welore", without=["layer"])
@@ -87,7 +97,7 @@ def profile(cursor: Cursor, model: str) -> pa.Table:
     if spectrum:
         joins += "left join result_spectrum r on r.unit = s.unit and r.row = 0 "
     if welore:
-        joins += f"left join result_welore w on w.layer = s.layer and w.unit = {NEWEST_WELORE}"
+        joins += WELORE
     listed = "".join(f", {column}" for column in columns)
     return arrow.select(cursor, PROFILE.format(columns=listed, joins=joins), model=model)
 

@@ -1,5 +1,7 @@
 """Small declarations, models and results that the store's tests are made of."""
 
+import math
+
 import pyarrow as pa
 
 SPECTRUM = {
@@ -22,6 +24,7 @@ WELORE = {
         {"name": "rank", "type": "int"},
     ],
 }
+KEY = "matrix"  # what every layer is linked to unless a test says otherwise
 LAYERS = ("embed", "blocks.0.q", "blocks.0.v")
 
 
@@ -43,28 +46,29 @@ def model(name="tiny", **changes):
     }
 
 
-def tensors(names=LAYERS):
+def tensors(names=LAYERS, shape=(8, 4), **changes):
     return pa.Table.from_pylist(
         [
             {
                 "name": f"{name}.weight",
                 "file": "model.safetensors",
                 "dtype": "float16",
-                "shape": [8, 4],
-                "parameters": 32,
-                "bytes": 64,
+                "shape": list(shape),
+                "parameters": math.prod(shape),
+                "bytes": 2 * math.prod(shape),
                 "layer": name,
                 "block": None,
                 "module": name.rpartition(".")[2],
                 "state": "matrix",
                 "reason": "",
+                **changes,
             }
             for name in names
         ]
     )
 
 
-def labels(names=LAYERS, tensor=None):
+def labels(names=LAYERS, tensor=None, shape=(8, 4), **changes):
     return pa.Table.from_pylist(
         [
             {
@@ -74,9 +78,10 @@ def labels(names=LAYERS, tensor=None):
                 "module": name.rpartition(".")[2],
                 "view": "whole",
                 "kind": "linear",
-                "rows": 8,
-                "cols": 4,
+                "rows": shape[0],
+                "cols": shape[1],
                 "dtype": "float16",
+                **changes,
             }
             for name in names
         ]
@@ -95,13 +100,13 @@ def job(id, model="tiny", analysis="spectrum"):
     }
 
 
-def unit(key, state="done", analysis="spectrum", message=""):
+def unit(key, state="done", analysis="spectrum", message="", inputs=(KEY,)):
     return {
         "key": key,
         "analysis": analysis,
         "version": 1,
         "params": {"seed": 0},
-        "inputs": ["matrix"],
+        "inputs": list(inputs),
         "state": state,
         "message": message,
         "seconds": 0.25,
@@ -142,20 +147,23 @@ def keep(store, values):
     store.finish_unit(unit(f"unit of {'+'.join(values)}"), None, spectra(values), None)
 
 
-def run_job(store, id, found, model="tiny", analysis="spectrum"):
+def run_job(store, id, found, model="tiny", analysis="spectrum", matrix=KEY):
     """Run a job whose layers end as found: {layer: (unit key, state, stable rank or message)}."""
     store.create_job(job(id, model, analysis))
     for layer, (key, state, outcome) in found.items():
         table = rows(outcome) if state == "done" else None
         message = outcome if isinstance(outcome, str) else ""
-        store.finish_unit(unit(key, state, analysis, message), table, None, None)
+        store.finish_unit(unit(key, state, analysis, message, [matrix]), table, None, None)
+        store.link_matrix(model, layer, matrix)
         store.link_unit(id, layer, key, state)
 
 
-def classify(store, job, ranks):
+def classify(store, job, ranks, matrix=KEY):
     """Store a classification of these layers as the only unit of a job."""
     table = pa.table(
         {"layer": list(ranks), "low_rank": [True] * len(ranks), "rank": list(ranks.values())}
     )
-    store.finish_unit(unit(f"unit of {job}", analysis="welore"), table, None, None)
+    inputs = [[layer, "linear", "float16", matrix] for layer in ranks]
+    found = unit(f"unit of {job}", analysis="welore", inputs=inputs)
+    store.finish_unit(found, table, None, None)
     store.link_unit(job, "all", f"unit of {job}", "done")

@@ -103,6 +103,13 @@ def test_what_is_no_safetensors_file_says_so(tmp_path, content, sentence):
         ({"a": 3}, "corrupt"),
         ({"a": entry(dtype="F3")}, "holds a in F3"),
         ({"a": entry(shape=(2,), offsets=(0, 8))}, "do not match its header"),
+        ({"a\ud800": entry()}, r"a name that is no text: 'a\\ud800'"),
+        ({"a": entry(dtype="\ud800")}, r"holds a in \\ud800"),
+        (
+            {"a": entry(shape=(0, 2**70), offsets=(0, 0))},
+            "corrupt.*a of 0 x 1180591620717411303424",
+        ),
+        ({"a": entry(shape=(0, 2**63), offsets=(0, 0))}, "corrupt"),
     ],
 )
 def test_a_header_that_contradicts_itself_is_corrupt(tmp_path, header, sentence):
@@ -110,6 +117,21 @@ def test_a_header_that_contradicts_itself_is_corrupt(tmp_path, header, sentence)
 
     with pytest.raises(BadModel, match=sentence):
         read_header(path)
+
+
+def test_a_header_nested_without_end_is_corrupt(tmp_path):
+    path = tmp_path / "bad.safetensors"
+    text = b'{"a":' + b"[" * 200_000
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+
+    with pytest.raises(BadModel, match="its header is no JSON"):
+        read_header(path)
+
+
+def test_the_longest_empty_tensor_is_read(tmp_path):
+    path = written(tmp_path / "a.safetensors", {"a": entry(shape=(0, 2**63 - 1), offsets=(0, 0))})
+
+    assert read_header(path)[0].shape == (0, 2**63 - 1)
 
 
 def test_bytes_after_the_data_are_corrupt(good):

@@ -51,6 +51,25 @@ def test_a_configuration_cached_alone_is_no_model(cached):
         open_model("owner/tiny")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b"\xff", b"[]", b'{"weight_map": 3}', b'{"weight_map": {"a": 3}}', b"[" * 200_000],
+)
+def test_a_corrupt_index_in_the_cache_says_so(cached, text):
+    (cached / "model.safetensors.index.json").write_bytes(text)
+
+    with pytest.raises(BadModel, match=r"index\.json is no index of shards: delete .*owner--tiny"):
+        open_model("owner/tiny")
+
+
+def test_a_corrupt_configuration_in_the_cache_says_so(cached):
+    (cached / "config.json").unlink()
+    (cached / "config.json").write_bytes(b"{")
+
+    with pytest.raises(BadModel, match=r"config\.json is no JSON object"):
+        open_model("owner/tiny")
+
+
 def test_an_id_that_is_nowhere_says_so(cache):
     with pytest.raises(BadModel, match=r"owner/none is neither a path nor.*cannot be reached"):
         open_model("owner/none")

@@ -1,5 +1,6 @@
 """Models, tensors, labels and hashes come back as they went in."""
 
+import pyarrow as pa
 import pytest
 
 from store import StoreError
@@ -71,6 +72,73 @@ class ModelsContract:
         assert [row["layer"] for row in found] == ["q", "q[head 0]", "v"]
         assert found[0]["matrix_key"] == "key of q"
 
+    def test_adding_a_model_again_keeps_what_is_the_same(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_model(examples.model(), examples.tensors(["q", "v"]))
+        fresh_store.add_labels("tiny", examples.labels(["q", "v"]))
+        assert linked(fresh_store) == {"q": "key q", "q[head 0]": "key q[head 0]", "v": "key v"}
+
+    def test_labels_go_with_their_tensor(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_model(examples.model(), examples.tensors(["v", "o"]))
+        assert linked(fresh_store) == {"v": "key v"}
+
+    def test_labels_go_when_their_tensor_is_skipped_now(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_model(examples.model(), examples.tensors(["q", "v"], state="skipped"))
+        assert linked(fresh_store) == {}
+
+    @pytest.mark.parametrize("shape", [(40, 30), (4, 8), (8, 2, 2), (32,)])
+    def test_labels_of_another_shape_start_afresh(self, fresh_store, shape):
+        known(fresh_store)
+        changed = examples.tensors(["q"], shape).to_pylist()
+        same = examples.tensors(["v"]).to_pylist()
+        fresh_store.add_model(examples.model(), pa.Table.from_pylist([*changed, *same]))
+        assert linked(fresh_store) == {"v": "key v"}
+        fresh_store.add_labels("tiny", examples.labels(["q"], shape=(9, 9)))
+        fresh_store.add_labels("tiny", examples.labels(["v"]))
+        # Its new label has the tensor's old place.
+        assert list(linked(fresh_store).items()) == [("q", None), ("v", "key v")]
+
+    def test_labels_of_another_type_are_unlinked(self, fresh_store):
+        known(fresh_store)
+        tensors = examples.tensors(["q", "v"], dtype="float32")
+        fresh_store.add_model(examples.model(), tensors)
+        assert linked(fresh_store) == {"q": None, "q[head 0]": None, "v": None}
+        assert set(fresh_store.labels("tiny")["dtype"].to_pylist()) == {"float32"}
+
+    def test_a_job_on_a_replaced_file_keeps_no_old_links(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_labels("tiny", examples.labels(["q"], shape=(40, 30)))
+        assert linked(fresh_store) == {"q": None, "v": "key v"}
+        fresh_store.add_labels("tiny", examples.labels(["v"], dtype="float32"))
+        assert linked(fresh_store) == {"q": None, "v": None}
+
+    def test_a_job_on_a_file_of_another_type_unlinks_every_view(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_labels("tiny", examples.labels(["q"], dtype="float32"))
+        assert linked(fresh_store) == {"q": None, "q[head 0]": None, "v": "key v"}
+        types = fresh_store.labels("tiny")["dtype"].to_pylist()
+        assert types == ["float32", "float32", "float16"]
+
+    def test_what_a_job_read_before_the_model_was_added_again_stays(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_labels("tiny", examples.labels(["q"], shape=(40, 30)))
+        fresh_store.link_matrix("tiny", "q", "new")
+        fresh_store.add_model(examples.model(), examples.tensors(["q"], (40, 30)))
+        assert linked(fresh_store) == {"q": "new"}
+
+    def test_a_job_of_some_views_keeps_the_labels_of_others(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_labels("tiny", examples.labels(["q"]))
+        assert linked(fresh_store) == {"q": "key q", "q[head 0]": "key q[head 0]", "v": "key v"}
+
+    def test_other_models_keep_their_labels(self, fresh_store):
+        known(fresh_store)
+        fresh_store.add_model(examples.model("other"), examples.tensors(["q"], (40, 30)))
+        fresh_store.add_labels("other", examples.labels(["q"], shape=(40, 30)))
+        assert linked(fresh_store)["q"] == "key q"
+
     def test_hashes_hold_for_one_state_of_a_file(self, fresh_store):
         fresh_store.remember_tensor("/m", 10, 5, "w", "old")
         fresh_store.remember_tensor("/m", 11, 6, "w", "new")
@@ -95,3 +163,18 @@ class ModelsContract:
         assert fresh_store.results(text)["label"].to_pylist() == [text]
         assert fresh_store.log_lines(text)["text"].to_pylist() == [text]
         assert fresh_store.decays([text])["key"].to_pylist() == [text]
+
+
+def known(store):
+    """Add a model of q, with a head, and v, and link all three."""
+    store.add_model(examples.model(), examples.tensors(["q", "v"]))
+    store.add_labels("tiny", examples.labels(["q", "v"]))
+    head = examples.labels(["q[head 0]"], tensor="q.weight", shape=(4, 4), view="head 0")
+    store.add_labels("tiny", head)
+    for layer in ("q", "q[head 0]", "v"):
+        store.link_matrix("tiny", layer, f"key {layer}")
+
+
+def linked(store):
+    """Return the matrix key of each layer, in order."""
+    return {row["layer"]: row["matrix_key"] for row in store.labels("tiny").to_pylist()}

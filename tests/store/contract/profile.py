@@ -18,12 +18,11 @@ class ProfileContract:
     def test_it_names_every_column_once(self, fresh_store):
         profiled(fresh_store)
         examples.run_job(fresh_store, "a", {"v": ("av", "done", 2.0)})
-        fresh_store.link_matrix("tiny", "v", "key of v")
         found = fresh_store.profile("tiny")
         head = "layer tensor block module view kind rows cols dtype matrix_key status message job"
         own = ["stable_rank", "alpha", "alpha_reason", "vectors"]
         assert found.column_names == head.split() + own + ["welore_low_rank", "welore_rank"]
-        assert found["matrix_key"].to_pylist() == ["key of v"]
+        assert found["matrix_key"].to_pylist() == [examples.KEY]
 
     def test_an_old_unit_that_a_new_job_takes_over_is_the_newest(self, fresh_store):
         profiled(fresh_store)
@@ -76,6 +75,53 @@ class ProfileContract:
         profiled(fresh_store)
         examples.run_job(fresh_store, "a", {"v": ("u", "done", 2.0)}, model="other")
         assert fresh_store.profile("tiny").num_rows == 0
+
+    def test_results_of_other_bytes_are_not_shown(self, fresh_store):
+        profiled(fresh_store)
+        examples.run_job(fresh_store, "a", {name: (f"a{name}", "done", 2.0) for name in "qv"})
+        examples.run_job(fresh_store, "b", {"v": ("bv", "done", 3.0)}, matrix="new")
+        examples.run_job(fresh_store, "c", {"q": ("cq", "failed", "holds NaN")}, matrix="new")
+        found = fresh_store.profile("tiny").to_pylist()
+        assert [(row["layer"], row["stable_rank"], row["message"]) for row in found] == [
+            ("q", None, "holds NaN"),
+            ("v", 3.0, ""),
+        ]
+        assert fresh_store.results("a")["stable_rank"].to_pylist() == [2.0, 2.0]
+
+    def test_a_classification_of_other_bytes_is_not_shown(self, fresh_store):
+        profiled(fresh_store)
+        examples.run_job(fresh_store, "a", {name: (f"a{name}", "done", 2.0) for name in "qv"})
+        fresh_store.create_job(examples.job("w", analysis="welore"))
+        examples.classify(fresh_store, "w", {"q": 3, "v": 4})
+        examples.run_job(fresh_store, "b", {"v": ("bv", "done", 3.0)}, matrix="new")
+        assert fresh_store.profile("tiny")["welore_rank"].to_pylist() == [3, None]
+
+    def test_a_replaced_file_shows_nothing_old_until_a_job_has_read_it(self, fresh_store):
+        added(fresh_store, ["q", "v", "o"])
+        states = {name: (f"a{name}", "done", 2.0) for name in "qvo"}
+        examples.run_job(fresh_store, "a", states)
+        added(fresh_store, ["q", "v"], shape=(40, 30))
+        assert fresh_store.profile("tiny").num_rows == 0
+        assert fresh_store.labels("tiny")["matrix_key"].to_pylist() == [None, None]
+        examples.run_job(fresh_store, "b", {"v": ("bv", "done", 3.0)}, matrix="new")
+        [found] = fresh_store.profile("tiny").to_pylist()
+        assert [found[name] for name in ("layer", "rows", "stable_rank")] == ["v", 40, 3.0]
+        assert fresh_store.results("a")["stable_rank"].to_pylist() == [2.0] * 3
+
+    def test_a_layer_that_died_without_a_unit_goes_with_its_tensor(self, fresh_store):
+        added(fresh_store, ["q", "v"])
+        fresh_store.create_job(examples.job("a"))
+        fresh_store.link_unit("a", "v", None, "failed", "the worker died")
+        assert fresh_store.profile("tiny")["layer"].to_pylist() == ["v"]
+        added(fresh_store, ["q"])
+        assert fresh_store.profile("tiny").num_rows == 0
+
+
+def added(store, names, shape=(8, 4)):
+    """Add a model of these layers as the client does."""
+    store.declare(examples.SPECTRUM)
+    store.add_model(examples.model(), examples.tensors(names, shape))
+    store.add_labels("tiny", examples.labels(names, shape=shape))
 
 
 def profiled(store):
