@@ -1,8 +1,12 @@
 """Print the catalogue of analyses as JSON: `python -m analysis`."""
 
+import contextlib
 import json
 import sys
 
 from analysis.registry import describe
 
-json.dump(describe(), sys.stdout)
+# What an analysis prints when it is imported must not get into the JSON.
+with contextlib.redirect_stdout(sys.stderr):
+    found = describe()
+json.dump(found, sys.stdout)

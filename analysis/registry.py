@@ -6,6 +6,7 @@ torch, and a file that fails to import is listed as broken and hides no other.
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 import types
 import typing
@@ -16,6 +17,8 @@ import analysis
 
 Unit = Literal["matrix", "spectra", "model", "series", "training"]
 Function = TypeVar("Function", bound=Callable[..., Iterable[Any]])
+# Any fault of one file is that file's, and is shown; `sys.exit()` is one as well.
+FAULTS = (Exception, SystemExit)
 NOT_ANALYSES = {"registry", "__main__"}
 
 
@@ -72,9 +75,10 @@ def scan() -> tuple[dict[str, Analysis], dict[str, str]]:
             continue
         try:
             importlib.import_module(f"analysis.{module.name}")
-        except Exception as error:  # noqa: BLE001  any fault of one file is that file's, and is shown
+        except FAULTS as error:
             broken[module.name] = f"{type(error).__name__}: {error}"
-    return dict(sorted(_registered.items())), broken
+    whole = {name: found for name, found in _registered.items() if name not in broken}
+    return dict(sorted(whole.items())), broken
 
 
 def find(name: str) -> Analysis:
@@ -89,7 +93,15 @@ def find(name: str) -> Analysis:
 def describe() -> dict[str, Any]:
     """Return everything the registry declares as JSON-ready data (the catalogue)."""
     analyses, broken = scan()
-    return {"analyses": {name: _declaration(a) for name, a in analyses.items()}, "broken": broken}
+    declared = {}
+    for name, found in analyses.items():
+        try:
+            declaration = _declaration(found)
+            json.dumps(declaration)
+            declared[name] = declaration
+        except FAULTS as error:
+            broken[name] = f"{type(error).__name__}: {error}"
+    return {"analyses": declared, "broken": broken}
 
 
 def _declaration(declared: Analysis) -> dict[str, Any]:

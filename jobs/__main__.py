@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from jobs import errors, home
+from jobs import errors, home, text
 from jobs.commands import analyze, models, sample, status
-from jobs.errors import Interrupted, JobError
+from jobs.errors import JobError
 from store.errors import StoreError
 
 EPILOG = """exit codes: 0 done, 1 a layer failed, 2 bad input, 3 interrupted
@@ -26,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args, home.from_environment()))
     except (JobError, StoreError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {text.plain(str(error))}", file=sys.stderr)
         return getattr(error, "exit_code", errors.BAD_INPUT)
-    except KeyboardInterrupt:
-        print("\ninterrupted: `python -m jobs status` lists what can be resumed", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        what = str(error) or "interrupted"
+        print(f"\n{what}: `python -m jobs status` lists what can be resumed", file=sys.stderr)
         return errors.INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has what it wanted; Python would complain once more at its exit.
@@ -51,25 +52,34 @@ def parser() -> argparse.ArgumentParser:
     _add_reading(commands)
     training = commands.add_parser("sample", help="the bundled model; --train trains it anew")
     training.add_argument("--train", action="store_true", help="train the model and its adapter")
-    training.add_argument("--out", metavar="DIR", help="where to write what was trained")
+    training.add_argument(
+        "--out", metavar="DIR", help="where to write it (default: RANKSCOPE_HOME/sample)"
+    )
     training.set_defaults(run=sample.sample)
     return top
 
 
 def _add_models(commands: Any) -> None:
-    group = commands.add_parser("models", help="register and list models")
+    group = commands.add_parser("models", help="register, list and remove models")
     inner = group.add_subparsers(metavar="COMMAND", required=True)
     add = inner.add_parser("add", help="register a folder, weights file or hub id")
     add.add_argument("path", metavar="PATH_OR_ID")
     add.add_argument("--name", help="the name to use in commands (default: the folder's)")
-    add.add_argument(
-        "--allow-pickle", action="store_true", help="open .pt, .pth and .bin (weights_only)"
-    )
+    _add_allow_pickle(add)
     add.set_defaults(run=models.add)
+    removal = inner.add_parser("remove", help="forget a model; its files and results stay")
+    removal.add_argument("model", metavar="NAME")
+    removal.set_defaults(run=models.remove)
     listing = inner.add_parser("list", help="list the models, or one model's layers")
     listing.add_argument("model", nargs="?", metavar="MODEL")
     listing.add_argument("--format", choices=["table", "json"], default="table")
     listing.set_defaults(run=models.show)
+
+
+def _add_allow_pickle(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-pickle", action="store_true", help="open .pt, .pth and .bin (weights_only)"
+    )
 
 
 def _add_running(commands: Any) -> None:
@@ -83,6 +93,7 @@ def _add_running(commands: Any) -> None:
         "--layers", default="*", metavar="GLOB", help="such as 'blocks.*.v'; see `models list`"
     )
     start.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    _add_allow_pickle(start)
     start.set_defaults(run=analyze.analyze)
     again = commands.add_parser("resume", help="run what a stopped job left undone")
     again.add_argument("job", metavar="JOB")
@@ -108,9 +119,8 @@ def _add_reading(commands: Any) -> None:
 
 
 def _terminated(number: int, _frame: Any) -> None:
-    raise Interrupted(
-        f"ended by signal {number}: `python -m jobs status` lists what can be resumed"
-    )
+    # As Ctrl-C does: no `except Exception` on the way takes it for the fault of one layer.
+    raise KeyboardInterrupt(f"ended by signal {number}")
 
 
 if __name__ == "__main__":

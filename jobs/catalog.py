@@ -84,10 +84,13 @@ def _read(path: Path) -> Catalog | None:
 def _write(path: Path, catalog: Catalog) -> None:
     draft = path.with_name(f".{path.name}-{os.getpid()}")
     # A home that cannot be written costs a rebuild, not the catalogue.
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps(dataclasses.asdict(catalog)))
         draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _rebuild() -> dict[str, Any]:
@@ -103,5 +106,10 @@ def _rebuild() -> dict[str, Any]:
     if built.returncode:
         last = built.stderr.strip().splitlines()[-1:] or ["no output"]
         raise JobError(f"the list of analyses cannot be read: {last[0]}")
-    found: dict[str, Any] = json.loads(built.stdout)
-    return found
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        found = json.loads(built.stdout)
+        return {name: found[name] for name in ("analyses", "broken")}
+    raise JobError(
+        "the list of analyses cannot be read: expected JSON from `python -m analysis`, but it "
+        f"begins with {built.stdout[:40]!r}: see that no analysis prints at its end"
+    )

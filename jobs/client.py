@@ -78,6 +78,11 @@ class Client:
         allow_pickle: bool = False,
     ) -> str:
         """Register what lies at a path or hub id and return its name."""
+        path = path.strip()
+        if name == SAMPLE and path != SAMPLE:
+            raise JobError(
+                f"the name {SAMPLE!r} is reserved for the bundled model: give {path} another name"
+            )
         found = self._describe(path, restrict_to_roots=restrict_to_roots, allow_pickle=allow_pickle)
         model = found["model"]
         model["name"] = name or (SAMPLE if path == SAMPLE else self._free_name(model))
@@ -88,7 +93,15 @@ class Client:
             self._engine.store.add_labels(model["name"], found["labels"])
         return str(model["name"])
 
-    def resolve(self, text: str) -> str:
+    def remove_model(self, name: str) -> None:
+        """Forget a model; its jobs and results stay. Raises JobError while a job of it runs."""
+        names = list(self.store.models()["name"])
+        if name not in names:
+            raise suggest.unknown("model", name, names, "`models list` lists them")
+        with plain_errors():
+            self._engine.store.remove_model(name)
+
+    def resolve(self, text: str, *, allow_pickle: bool = False) -> str:
         """Return the name of the model meant by a name, `sample`, a path or a hub id.
 
         What is not registered yet is registered first. Raises JobError with the nearest name.
@@ -104,7 +117,11 @@ class Client:
             or ("/" in text and not text.startswith(("/", ".", "~")))
         ):
             known = models[models["path"] == str(path.resolve())]["name"]
-            return str(known.iloc[0]) if len(known) else self.add_model(text)
+            return (
+                str(known.iloc[0])
+                if len(known)
+                else self.add_model(text, allow_pickle=allow_pickle)
+            )
         if os.sep in text:
             raise JobError(f"{text} does not exist: check the path")
         raise suggest.unknown("model", text, [*names, SAMPLE], "`models add PATH` adds one")
@@ -173,6 +190,7 @@ class Client:
     def _describe(
         self, path: str, *, restrict_to_roots: bool, allow_pickle: bool
     ) -> dict[str, Any]:
+        path = path.strip()  # as the opening does: what is checked is what is opened
         local = Path(path).expanduser()
         # Without this, a path that is a typing error would be asked of the hub.
         if restrict_to_roots and path != SAMPLE and (local.exists() or local.is_absolute()):
@@ -185,11 +203,11 @@ class Client:
         return found
 
     def _free_name(self, model: Mapping[str, Any]) -> str:
-        """Return the model's own name, with a number where another path has it."""
+        """Return the model's own name, with a number where another path or the sample has it."""
         models = self.store.models()
         taken = dict(zip(models["name"], models["path"], strict=True))
         name, number = str(model["name"]), 1
-        while taken.get(name, model["path"]) != model["path"]:
+        while name == SAMPLE or taken.get(name, model["path"]) != model["path"]:
             number += 1
             name = f"{model['name']}-{number}"
         return name

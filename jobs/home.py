@@ -22,10 +22,15 @@ def prepare(home: Path) -> Path:
         probe.unlink()
         return home.resolve(strict=True)
     except OSError as error:
-        raise JobError(
-            f"the home {home} cannot be written ({error.strerror}): free some space or set "
-            "RANKSCOPE_HOME to a folder that you can write"
-        ) from error
+        raise unwritable(home, error) from error
+
+
+def unwritable(home: Path, error: OSError) -> JobError:
+    """Return the error that names the home and the cure."""
+    return JobError(
+        f"the home {home} cannot be written ({error.strerror}): free some space or set "
+        "RANKSCOPE_HOME to a folder that you can write"
+    )
 
 
 def namespace(home: Path) -> str:

@@ -36,6 +36,11 @@ def split(patterns: str) -> list[str]:
 def check(patterns: str, known: Iterable[str]) -> None:
     """Raise JobError for a pattern that no known layer matches, with the nearest name."""
     names = list(known)
+    if not names:
+        raise JobError(
+            "the model has no weight matrix to analyse: `models list MODEL` says why each of its "
+            "tensors is skipped"
+        )
     if not split(patterns):
         raise JobError(f"--layers {patterns!r} names no layer: leave it out for all layers")
     for pattern in split(patterns):

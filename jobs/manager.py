@@ -35,6 +35,7 @@ class JobManager:
         self._claims = Claims()
         self._lock = threading.Lock()
         self._told: dict[str, str | None] = {}  # active jobs, and the state each is to stop with
+        self._begun: set[str] = set()  # those of them that have one of the threads
         self._trouble: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self._store.interrupt_running()
@@ -48,17 +49,24 @@ class JobManager:
         self._pool.submit(self._run, job)
 
     def cancel(self, job: str) -> None:
-        """Stop a job; one that has not begun never does."""
+        """Stop a job; one that has not begun never does, and is marked at once."""
         with self._lock:
-            if job in self._told:
+            if job in self._begun:
                 self._told[job] = "CANCELLED"
                 return
-        self._store.set_job(job, "CANCELLED", "cancelled")
+            self._told.pop(job, None)
+            # Under the lock, so that a resume which follows is not marked instead.
+            self._store.set_job(job, "CANCELLED", "cancelled before it began")
 
     def stop(self) -> None:
         """Interrupt every job; return when all have stopped, or after a few seconds."""
         with self._lock:
+            waiting = [job for job in self._told if job not in self._begun]
             self._told = {job: told or "INTERRUPTED" for job, told in self._told.items()}
+            for job in waiting:
+                del self._told[job]
+        for job in waiting:
+            self._store.set_job(job, "INTERRUPTED", "interrupted before it began")
         deadline = time.monotonic() + STOPPING
         while self._told and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -76,6 +84,11 @@ class JobManager:
         return self._trouble.get(job, "")
 
     def _run(self, job: str) -> None:
+        with self._lock:
+            # Cancelled while it waited; or cancelled and resumed, so that it was queued twice.
+            if job not in self._told or job in self._begun:
+                return
+            self._begun.add(job)
         run = Run(
             job,
             self._home,
@@ -91,6 +104,7 @@ class JobManager:
         finally:
             with self._lock:
                 self._told.pop(job, None)
+                self._begun.discard(job)
 
     def _fail(self, job: str, error: Exception) -> None:
         sentence = f"the job stopped with {type(error).__name__}: {' '.join(str(error).split())}"

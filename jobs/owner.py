@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jobs import home as places
 from jobs.errors import HomeInUse, JobError, Unreachable
 
 LOCK, CARD = "owner.lock", "owner.json"
@@ -42,11 +43,19 @@ class Ownership:
         self.home = home
 
     def publish(self, mode: str, doing: str, **reach: str) -> None:
-        """Replace the card in one step; `reach` has address, namespace and auth."""
+        """Replace the card in one step; `reach` has address, namespace and auth.
+
+        Raises JobError where the home cannot be written, such as on a full disk.
+        """
         card = Owner(os.getpid(), mode, doing=doing, **reach)
         draft = self.home / f".{CARD}-{os.getpid()}"
-        draft.write_text(json.dumps(dataclasses.asdict(card)))
-        draft.replace(self.home / CARD)
+        try:
+            draft.write_text(json.dumps(dataclasses.asdict(card)))
+            draft.replace(self.home / CARD)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise places.unwritable(self.home, error) from error
 
 
 @contextlib.contextmanager

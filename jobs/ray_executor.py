@@ -60,6 +60,8 @@ class RayExecutor:
         # Renewed by each plan: changed sources get fresh workers.
         self._environment = cluster.environment()
         self._running: dict[Any, str] = {}  # handle to device
+        # Seen once: asked again behind a job that holds every GPU, the probe would wait for it.
+        self._has_cuda = False
         self._cancelled: set[Any] = set()
         self._lock = threading.Lock()
 
@@ -81,13 +83,30 @@ class RayExecutor:
             if asked == "cuda":
                 raise JobError("Ray has no GPU here: use --device cpu or --device auto")
             return "cpu", ""
-        probe = has_cuda.options(runtime_env=cluster.environment())
-        if cluster.answer(probe.remote(), timeout=PROBE):
+        fault, cure = self._probe()
+        if not fault:
             return "cuda", ""
-        sentence = "Ray offers a GPU, but torch finds no CUDA device in its workers"
         if asked == "cuda":
-            raise JobError(f"{sentence}: use --device cpu, or install a CUDA build of torch")
-        return "cpu", f"{sentence}: this job runs on the CPU"
+            raise JobError(f"{fault}: use --device cpu, or {cure}")
+        return "cpu", f"{fault}: this job runs on the CPU"
+
+    def _probe(self) -> tuple[str, str]:
+        """Return why no worker can use a GPU, and a cure; nothing where one can."""
+        if self._has_cuda:
+            return "", ""
+        probe = has_cuda.options(runtime_env=cluster.environment()).remote()
+        ready, _ = ray.wait([probe], timeout=PROBE)
+        if not ready:
+            with contextlib.suppress(ray.exceptions.RayError, ValueError):
+                ray.cancel(probe)
+            return f"every GPU is in use by others for {PROBE:.0f} s now", "wait for them to end"
+        self._has_cuda = bool(cluster.answer(probe))
+        if self._has_cuda:
+            return "", ""
+        return (
+            "Ray offers a GPU, but torch finds no CUDA device in its workers",
+            "install a CUDA build of torch",
+        )
 
     def room(self, device: str) -> int:
         """Return how many more tasks would run at once."""

@@ -4,6 +4,7 @@ State lives in the store: a job that stops anywhere is resumed by running it aga
 that are stored are skipped by their content key.
 """
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -65,6 +66,11 @@ class Run:
         """Run the job to its end and return the state it ends in."""
         try:
             state, message = self._run()
+        except KeyboardInterrupt:
+            # The counts are written now and then: what is done by now is to be in them.
+            with contextlib.suppress(JobError, StoreError):
+                self._progress(force=True)
+            raise
         except (JobError, StoreError) as error:
             state, message = "FAILED", str(error)
         try:
@@ -139,8 +145,11 @@ class Run:
             while (waiting or running) and not self._stop():
                 self._fill(waiting, running)
                 ended = self._ended(running)
-                self._fill(waiting, running)  # before the writing, so that no worker waits for it
-                self._settle_all(ended, model)
+                try:
+                    # Before the writing, so that no worker waits for it.
+                    self._fill(waiting, running)
+                finally:
+                    self._settle_all(ended, model)
             if self._stop():
                 self._cancel(running, waiting, model)
         finally:
@@ -162,11 +171,19 @@ class Run:
                 return
             task = waiting.popleft()
             if self._claims.take(task.identity):
-                self._store.link_unit(self.job, task.label, None, "running")
-                running[self._executor.submit(task)] = task
+                running[self._submitted(task)] = task
                 room -= 1
             else:
                 waiting.append(task)
+
+    def _submitted(self, task: Task) -> Any:
+        """Start a task that is claimed; the claim goes when it cannot be started."""
+        try:
+            self._store.link_unit(self.job, task.label, None, "running")
+            return self._executor.submit(task)
+        except BaseException:
+            self._claims.release(task.identity)
+            raise
 
     def _ended(self, running: dict[Any, Task]) -> list[tuple[Task, Outcome]]:
         if not running:
@@ -176,11 +193,17 @@ class Run:
         return [(running.pop(handle), outcome) for handle, outcome in ended]
 
     def _settle_all(self, ended: Iterable[tuple[Task, Outcome]], model: str) -> None:
+        """Settle every task that ended, and only then raise what the first of them raised."""
+        faults = []
         for task, outcome in ended:
             try:
                 self._settle(task, outcome, model)
+            except (JobError, StoreError) as error:
+                faults.append(error)
             finally:
                 self._claims.release(task.identity)
+        if faults:
+            raise faults[0]
         self._progress()
 
     def _settle(self, task: Task, outcome: Outcome, model: str) -> None:

@@ -12,7 +12,11 @@ from store import Store
 
 
 class StoreActor(Store):
-    """`Store` behind an actor. Every write is idempotent, so a retried call is harmless."""
+    """`Store` behind an actor, whose calls Ray tries again after a crash.
+
+    Every write of results, states and links is idempotent. `count_attempt` and `log` are not: one
+    of them that is tried again may count an attempt, or list a line, twice.
+    """
 
     def __init__(self, home: str) -> None:
         cluster.die_with_parent()

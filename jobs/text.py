@@ -13,11 +13,21 @@ def number(value: Any) -> str:
     """Return a value with sensible digits; nothing for what is missing."""
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, bool | str):
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, bool):
         return str(value)
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return plain(str(value))
+
+
+def plain(words: str) -> str:
+    """Return text with what would steer a terminal, or break a line, written as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in words
+    )
 
 
 def count(value: Any) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 BLOCK = re.compile(
-    r"^(?P<stack>(?:.*?\.)?)(?:layers|layer|h|blocks|block|resblocks)\.(?P<block>\d+)\.(?P<rest>.+)$"
+    r"^(?P<stack>(?:.*?\.)?)(?:layers|layer|h|blocks|block|resblocks)\.(?P<block>\d{1,6})\.(?P<rest>.+)$"
 )
 GROUPS = {
     "cross": r"encoder_attn|crossattention(?:\.self)?|cross_attn|layer\.1\.EncDecAttention",

@@ -24,7 +24,8 @@ def analyze(args: argparse.Namespace, home: Path) -> int:
     params = pairs(args.set)
 
     def submit(client: Client) -> str:
-        return client.submit(args.model, args.analysis, params, args.layers, args.device)
+        model = client.resolve(args.model, allow_pickle=True) if args.allow_pickle else args.model
+        return client.submit(model, args.analysis, params, args.layers, args.device)
 
     return _run(home, submit, local=args.local)
 

@@ -15,6 +15,7 @@ EVERY = 0.3
 PATIENCE = 60.0
 MOST_ROWS = 60
 ACTIVE = ("QUEUED", "RUNNING")
+ENDED = ("DONE", "FAILED", "CANCELLED", "INTERRUPTED")
 
 
 class Bar:
@@ -67,17 +68,29 @@ def to_the_end(client: Client, job: str) -> int:
 def finish(client: Client, row: dict[str, Any]) -> int:
     """Print a job's id, end state and summary table; return the exit code."""
     print(f"job {row['id']}: {counted(row)}")
-    message = str(row["message"] or "") or client.trouble(row["id"])
-    if row["state"] == "FAILED" and not row["failed"]:
-        print(f"error: {message}", file=sys.stderr)
+    trouble = _trouble(client, row)
+    if trouble or (row["state"] == "FAILED" and not row["failed"]):
+        print(f"error: {text.plain(trouble or str(row['message']))}", file=sys.stderr)
         return errors.BAD_INPUT
-    if message:
-        print(message)
+    if row["message"]:
+        print(text.plain(str(row["message"])))
     _summary(client, row)
     if row["state"] in ("CANCELLED", "INTERRUPTED"):
         print(f"resume it with: python -m jobs resume {row['id']}")
         return errors.INTERRUPTED
     return errors.UNIT_FAILED if row["failed"] else errors.DONE
+
+
+def _trouble(client: Client, row: dict[str, Any]) -> str:
+    """Return why a job that stopped has no end that the store knows, or ""."""
+    if trouble := client.trouble(row["id"]):
+        return trouble
+    if row["state"] in ENDED:
+        return ""
+    return (
+        f"job {row['id']} stopped, but is {row['state']} in the store, which could not be "
+        "written: see that the disk has space, then resume it"
+    )
 
 
 def counted(row: dict[str, Any]) -> str:
@@ -122,12 +135,12 @@ def _summary(client: Client, row: dict[str, Any]) -> None:
     if len(shown) > MOST_ROWS:
         print(f"... and {len(shown) - MOST_ROWS} more: python -m jobs results {row['id']}")
     for line in shown[shown["status"] == "failed"].itertuples():
-        print(f"failed: {line.label}: {line.message}")
+        print(text.plain(f"failed: {line.label}: {line.message}"))
     if len(skipped):
         reasons = skipped["message"].value_counts()
         print(f"skipped {len(skipped)} tensors (status {row['id']} lists them):")
         for reason, number in reasons.items():
-            print(f"  {number} x {reason}")
+            print(text.plain(f"  {number} x {reason}"))
 
 
 def _columns(frame: pd.DataFrame, declared: list[dict[str, Any]]) -> list[str]:

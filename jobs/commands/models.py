@@ -1,4 +1,4 @@
-"""`models add` and `models list`."""
+"""`models add`, `models list` and `models remove`."""
 
 import argparse
 import json
@@ -19,6 +19,14 @@ def add(args: argparse.Namespace, home: Path) -> int:
         [row] = client.store.model(name).to_dict("records")
         print(f"added {name}: {_headline(row)}")
         _print_layers(client, name)
+    return errors.DONE
+
+
+def remove(args: argparse.Namespace, home: Path) -> int:
+    """Forget a model; its results stay, and are found again when it is added again."""
+    with clients.connect(home) as client:
+        client.remove_model(args.model)
+        print(f"removed {args.model}; its files and results are kept")
     return errors.DONE
 
 
@@ -45,7 +53,7 @@ def _one(client: Client, args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(_described(client, row), indent=1, default=str))
     else:
-        print(f"{name}: {_headline(row)}\n{row['path']}")
+        print(f"{name}: {_headline(row)}\n{text.plain(row['path'])}")
         _print_layers(client, name)
     return errors.DONE
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobs import errors
+from jobs import home as places
 from jobs.catalog import package_folder
 from jobs.errors import JobError
 
@@ -13,18 +14,18 @@ EVERY = 50
 
 
 def sample(args: argparse.Namespace, home: Path) -> int:
-    """Say where the sample is; with --train, train the model and its adapter into --out."""
-    del home
+    """Say where the sample is; with --train, train the model and its adapter elsewhere."""
     folder = package_folder() / "sample"
     if not args.train:
         print(f"the sample model is {folder / 'model'}\nits adapter is {folder / 'adapter'}")
-        print("train it anew with: python -m jobs sample --train --out DIR")
+        print("train it anew with: python -m jobs sample --train [--out DIR]")
         return errors.DONE
-    if not args.out:
-        raise JobError("sample --train needs --out DIR: where to write the model and its adapter")
+    out = Path(args.out).expanduser() if args.out else places.prepare(home) / "sample"
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise JobError(f"{out} holds the bundled sample, which is kept: choose another --out")
+    print(f"training into {out}", flush=True)
     from analysis.sample import adapter, recipe  # imports torch
 
-    out = Path(args.out).expanduser()
     try:
         model = recipe.train(out / "model", report=_report("model"))
         adapter.train_adapter(out / "adapter", base=model, report=_report("adapter"))

@@ -82,11 +82,11 @@ def _one(client: Client, args: argparse.Namespace) -> int:
         return errors.DONE
     print(f"job {row['id']}: {follow.counted(row)}, started {_moment(row['started'])}")
     if row["message"]:
-        print(row["message"])
+        print(text.plain(row["message"]))
     if len(units):
         print(text.table(units, ["label", "state", "seconds", "message"]))
     for line in client.store.log_lines(row["id"]).itertuples():
-        print(f"{_moment(line.at)} {line.level}: {line.text}")
+        print(text.plain(f"{_moment(line.at)} {line.level}: {line.text}"))
     return errors.DONE
 
 

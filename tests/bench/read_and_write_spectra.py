@@ -49,6 +49,7 @@ def write(store, keys) -> None:
         s = np.sort(random.gamma(1.0, size=VALUES))[::-1]
         rows = pa.table({f"measure_{i}": [float(i)] for i in range(50)})
         unit = {"key": f"unit {key}", "analysis": "spectrum", "version": 1, "state": "done"}
+        unit["inputs"] = [key]
         store.finish_unit(unit, rows, spectrum(key, s), None)
         store.link_matrix("large", key, key)
         store.link_unit("a", key, f"unit {key}", "done")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,8 @@ from tests.jobs.waiting import until
 ROOT = Path(__file__).parents[2]
 # Ray's two agents end by themselves, within two minutes of the raylet.
 AGENTS = ("DashboardAgent", "RuntimeEnvAgent")
+# What Ray takes the machine to have, whatever it has: the tests count two workers.
+MACHINE = {"RAY_OVERRIDE_RESOURCES": '{"CPU": 2, "GPU": 0}'}
 SERVE = """
 import sys
 from pathlib import Path
@@ -113,9 +116,17 @@ class Gate:
 class Program:
     """A command that runs in the copied project."""
 
-    def __init__(self, project: Path, home: Path, gate: Gate, *arguments: str) -> None:
+    def __init__(
+        self,
+        project: Path,
+        home: Path,
+        gate: Gate,
+        *arguments: str,
+        machine: Mapping[str, str] = MACHINE,
+    ) -> None:
         environ = {
             **os.environ,
+            **machine,
             "PYTHONPATH": str(project),
             "RANKSCOPE_HOME": str(home),
             "RANKSCOPE_GATE": str(gate.folder),

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,55 @@ def test_the_hash_knows_names_from_contents(project: Path) -> None:
 
 def test_the_package_is_found_without_importing_it() -> None:
     assert (catalog.package_folder() / "registry.py").exists()
+
+
+ANALYSIS = """
+from dataclasses import dataclass, field
+from pathlib import Path
+from analysis.registry import register
+{first}
+@dataclass(frozen=True)
+class Params:
+    sizes: {type} = {default}
+@dataclass(frozen=True)
+class Row:
+    top: float
+@register(title="Made up", view="by_layer", unit="matrix")
+def made_up(matrix, params):
+    "Yield nothing."
+    return ()
+{last}
+"""
+
+
+def test_one_bad_file_does_not_take_the_list_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project" / "analysis"
+    folder.mkdir(parents=True)
+    for name in ("__init__.py", "__main__.py", "registry.py"):
+        shutil.copy(catalog.package_folder() / name, folder)
+    good = {"first": "", "last": "", "type": "int", "default": "1"}
+    files = {
+        "good": ANALYSIS.format(**good),
+        "prints": ANALYSIS.format(**good | {"first": "print('imported')"}),
+        "lists": ANALYSIS.format(**good | {"type": "list[int]", "default": "None"}),
+        "unlike": ANALYSIS.format(**good | {"default": "Path('/')"}),
+        "late": ANALYSIS.format(**good | {"last": "raise ValueError('too late')"}),
+        "exits": "import sys; sys.exit(3)",
+    }
+    for name, source in files.items():
+        (folder / f"{name}.py").write_text(source)
+    monkeypatch.setattr(catalog, "package_folder", lambda: folder)
+    found = Catalog.load(tmp_path)
+    assert list(found.analyses) == ["good", "prints"]
+    assert set(found.broken) == {"lists", "unlike", "late", "exits"}
+    assert "list[int]" in found.broken["lists"]
+    assert found.broken["exits"] == "SystemExit: 3"
+
+
+@pytest.mark.parametrize("said", ["print('hello')", "print('[1]')", "print('{}')"])
+def test_a_list_that_is_none_is_a_sentence(project: Path, tmp_path: Path, said: str) -> None:
+    (project / "__main__.py").write_text(said)
+    with pytest.raises(JobError, match="the list of analyses cannot be read: expected JSON"):
+        Catalog.load(tmp_path)

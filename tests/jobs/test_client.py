@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from jobs import client as clients
 from jobs.client import Client, connect
@@ -54,6 +56,11 @@ def test_a_page_opens_only_what_lies_under_the_roots(
     (inside / "model.safetensors").symlink_to(model / "model.safetensors")
     monkeypatch.setenv("RANKSCOPE_ROOTS", str(inside))
     restricted = Client(client.home, client._engine)
+    # Refused by its own path, before a byte of it is read, with spaces around it as well.
+    with monkeypatch.context() as patch:
+        patch.setattr(client._engine, "describe", None)
+        with pytest.raises(JobError, match="lies outside the folders"):
+            restricted.inspect(f"  {model} ")
     # Its files are links to what lies outside.
     with pytest.raises(JobError, match="RANKSCOPE_ROOTS"):
         restricted.add_model(str(inside), restrict_to_roots=True)
@@ -136,3 +143,16 @@ def test_the_pages_process_imports_neither_torch_nor_ray() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert told.stdout == "set()\n"
+
+
+def test_the_name_of_the_sample_is_the_samples(client: Client, tmp_path: Path) -> None:
+    other = tiny.save(tmp_path / "sample")
+    assert client.add_model(str(other)) == "sample-2"
+    with pytest.raises(JobError, match="reserved for the bundled model"):
+        client.add_model(str(other), "sample")
+
+
+def test_a_model_of_no_matrices_says_so(client: Client, tmp_path: Path) -> None:
+    save_file({"norm.weight": torch.ones(8)}, tmp_path / "flat.safetensors")
+    with pytest.raises(JobError, match="has no weight matrix to analyse"):
+        client.submit(str(tmp_path / "flat.safetensors"), "spectrum", {})

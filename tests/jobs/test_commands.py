@@ -1,15 +1,18 @@
 """The command line in this process, without Ray: what it prints and how it exits."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from jobs import owner
 from jobs.__main__ import main
@@ -108,18 +111,30 @@ def test_json_keeps_every_digit_and_turns_infinity_into_null() -> None:
         ("analyze {model} spectrum --local --set seed", "expected key=value"),
         ("analyze {model} spectrum --local --set seed=x", "expected a whole number"),
         ("analyze {model} spectrum --local --layers nothing", "unknown layer 'nothing'"),
-        ("analyze {model} spectrum --local --device cuda", "use --device cpu"),
+        pytest.param(
+            "analyze {model} spectrum --local --device cuda",
+            "use --device cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
         ("results 123", "unknown job '123'"),
         ("results 123 --format parquet", "needs --out"),
         ("cancel 123", "unknown job '123'"),
         ("resume 123 --local", "unknown job '123'"),
-        ("sample --train", "needs --out DIR"),
+        ("analyze {flat} spectrum --local", "has no weight matrix to analyse"),
+        ("analyze {pickled} spectrum --local", "--allow-pickle"),
+        ("models remove tiny", "unknown model 'tiny'"),
+        ("models add {model} --name sample", "reserved for the bundled model"),
+        ("sample --train --out analysis/sample", "choose another --out"),
     ],
 )
 def test_bad_input_is_a_sentence_and_exits_2(
-    command: str, sentence: str, model: Path, capsys: Captured
+    command: str, sentence: str, model: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert main(command.format(model=model).split()) == 2
+    flat, pickled = tmp_path / "flat.safetensors", tmp_path / "pickled.pt"
+    save_file({"norm.weight": torch.ones(8)}, flat)
+    torch.save({"a.weight": torch.randn(8, 8)}, pickled)
+    words = command.format(model=model, flat=flat, pickled=pickled)
+    assert main(words.split()) == 2
     told = capsys.readouterr()
     assert sentence in told.err
     assert told.err.startswith("error: ")
@@ -149,8 +164,9 @@ def test_sample_says_where_the_model_is(capsys: Captured) -> None:
     assert "analysis/sample/model" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("given", [True, False])
 def test_sample_trains_the_model_and_then_its_adapter(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+    monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path, capsys: Captured, given: bool
 ) -> None:
     from analysis.sample import adapter, recipe
 
@@ -167,6 +183,87 @@ def test_sample_trains_the_model_and_then_its_adapter(
 
     monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(adapter, "train_adapter", train_adapter)
-    assert main(["sample", "--train", "--out", str(tmp_path)]) == 0
-    assert trained == [(tmp_path / "model", None), (tmp_path / "adapter", tmp_path / "model")]
-    assert "step 50 of 100, 2.500 nats per token" in capsys.readouterr().out
+    out = tmp_path / "own" if given else home / "sample"
+    assert main(["sample", "--train", *(["--out", str(out)] if given else [])]) == 0
+    assert trained == [(out / "model", None), (out / "adapter", out / "model")]
+    said = capsys.readouterr().out
+    assert "step 50 of 100, 2.500 nats per token" in said
+    assert f"wrote {out / 'model'}" in said
+
+
+def test_a_pickle_is_analysed_when_it_is_allowed(tmp_path: Path, capsys: Captured) -> None:
+    torch.save({"a.weight": torch.randn(8, 8)}, tmp_path / "pickled.pt")
+    words = ["analyze", str(tmp_path / "pickled.pt"), "spectrum", "--local", "--allow-pickle"]
+    assert main(words) == 0
+    assert "DONE" in capsys.readouterr().out
+
+
+def test_a_removed_model_frees_its_name(model: Path, tmp_path: Path, capsys: Captured) -> None:
+    other = tiny.save(tmp_path / "other")
+    assert main(["models", "add", str(model), "--name", "mine"]) == 0
+    assert main(["models", "add", str(other), "--name", "mine"]) == 2
+    assert "remove that model first" in capsys.readouterr().err
+    assert main(["models", "remove", "mine"]) == 0
+    assert "removed mine" in capsys.readouterr().out
+    assert main(["models", "add", str(other), "--name", "mine"]) == 0
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    damaged = {"a\x1b[31mb.weight": torch.full((8, 8), float("nan"))}
+    save_file({**damaged, "c\x07.weight": torch.ones(8)}, tmp_path / "odd.safetensors")
+    assert main(["analyze", str(tmp_path / "odd.safetensors"), "spectrum", "--local"]) == 1
+    job = job_id(said := capsys.readouterr().out)
+    assert main(["status", job]) == 0
+    assert main(["models", "list", "odd"]) == 0
+    assert main(["results", job]) == 0
+    assert main(["analyze", "odd", "spectrum", "--local", "--layers", "\x1b"]) == 2
+    told = capsys.readouterr()
+    said += told.out + told.err
+    assert "a\\x1b[31mb" in said
+    assert {letter for letter in said if not letter.isprintable()} == {"\n"}
+
+
+def test_a_full_home_is_a_sentence_and_leaves_no_draft(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    write = Path.write_text
+
+    def full(path: Path, *given: Any, **more: Any) -> int:
+        write(path, "", **more)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert main(["status"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: the home {home} cannot be written (No space left on device)")
+    assert "free some space" in told
+    assert not [path for path in home.iterdir() if path.name.startswith(".owner")]
+    monkeypatch.undo()
+    assert owner.look(home) is None
+
+
+@pytest.mark.parametrize("spoiled", ["set_job", "set_progress", "finish_unit"])
+def test_a_disk_that_fills_in_mid_job_is_no_success(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured, spoiled: str
+) -> None:
+    from store import Store, StoreUnwritable
+
+    kept = {name: getattr(Store, name) for name in ("set_job", "set_progress", "finish_unit")}
+    filled: list[str] = []
+
+    def full(name: str) -> Callable[..., Any]:
+        def write(store: Store, *given: Any) -> Any:
+            if name == spoiled and (name != "set_job" or given[1] != "RUNNING"):
+                filled.append(name)
+            if filled:
+                raise StoreUnwritable("rankscope.duckdb cannot be written: free some space")
+            return kept[name](store, *given)
+
+        return write
+
+    for name in kept:
+        monkeypatch.setattr(Store, name, full(name))
+    assert main(["analyze", str(model), "spectrum", "--local", "--layers", "embed"]) == 2
+    assert "free some space" in capsys.readouterr().err

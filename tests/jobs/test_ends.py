@@ -1,9 +1,10 @@
 """How programs that own a home end, and what is left of them: each in processes of its own."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from jobs import client as clients
@@ -22,6 +23,12 @@ LEFT = 5.0  # seconds in which everything must be gone
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path / "gate")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """The home of a run that nothing interrupts."""
+    return tmp_path / "whole"
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_sigterm_leaves_no_process_and_prints_no_traceback(
 
 
 def test_kill_9_leaves_no_process_and_the_job_resumes_where_it_stopped(
-    project: Path, home: Path, model: Path, gate: Gate, started: list[Program]
+    project: Path, home: Path, model: Path, gate: Gate, started: list[Program], whole: Path
 ) -> None:
     gate.hold()
     run = servers.command(project, home, gate, "analyze", str(model), "gated")
@@ -76,15 +83,24 @@ def test_kill_9_leaves_no_process_and_the_job_resumes_where_it_stopped(
     code, out, err = again.ended(120)
     assert code == 0, (out, err)
     assert f"{len(keys)} stored before" in out
+    layers = [layer for _, layer in gate.calls()]
+    rows, finished = stored(home, job, keys)
+    assert len(finished) == len(keys)
+    assert all(layers.count(layer) == 1 for layer in finished)
+    once = servers.command(project, whole, gate, "analyze", str(model), "gated", "--local")
+    started.append(once)
+    assert once.ended(120)[0] == 0
+    assert (rows["status"] == "done").sum() == tiny.MATRICES
+    pd.testing.assert_frame_equal(rows, stored(whole)[0], rtol=1e-12)
+
+
+def stored(home: Path, job: str = "", keys: Collection[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of a job, or of the only one, and the labels of the units of these keys."""
     with clients.opened(home) as store:
         client = Client(home, Browsing(store))
-        finished = client.store.units(job).query("unit in @keys")["label"]
-        rows = client.store.results(job).query("status == 'done'").set_index("label")["norm"]
-    layers = [layer for _, layer in gate.calls()]
-    assert all(layers.count(layer) == 1 for layer in finished)
-    exact = {name: tensor.double().norm().item() for name, tensor in tiny.tensors().items()}
-    assert len(rows) == tiny.MATRICES
-    assert rows["embed"] == pytest.approx(exact["model.embed_tokens.weight"])
+        job = job or client.store.jobs()["id"].item()
+        units = client.store.units(job)
+        return client.store.results(job), list(units[units["unit"].isin(keys)]["label"])
 
 
 def test_a_server_started_at_once_after_a_kill_9_serves(
@@ -118,3 +134,35 @@ def test_ctrl_c_while_ray_starts_ends_at_once(
     assert "interrupted" in err
     assert "Traceback" not in out + err
     assert owner.look(home) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_local_run_told_to_end_stops_at_once_and_is_resumed(
+    project: Path,
+    home: Path,
+    model: Path,
+    gate: Gate,
+    started: list[Program],
+    number: signal.Signals,
+) -> None:
+    gate.hold()
+    run = servers.command(project, home, gate, "analyze", str(model), "gated", "--local")
+    started.append(run)
+    until(lambda: len(gate.calls()) == 1, 60, "for the first call")
+    gate.let(2)
+    until(lambda: len(gate.calls()) == 3, 60, "for the third call")
+    run.send(number)
+    code, out, err = run.ended(LEFT)
+    assert code == 3, (out, err)
+    assert "Traceback" not in out + err
+    assert "python -m jobs resume" in out
+    assert len(gate.calls()) == 3
+    gate.release()
+    with clients.opened(home) as store:
+        [row] = store.jobs().to_pylist()
+        assert (row["state"], row["done"], row["failed"]) == ("INTERRUPTED", 2, 0)
+    again = servers.command(project, home, gate, "resume", row["id"], "--local")
+    started.append(again)
+    code, out, err = again.ended()
+    assert code == 0, (out, err)
+    assert len(gate.calls()) == tiny.MATRICES + 1  # all once, but for the one that was cut short

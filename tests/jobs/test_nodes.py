@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from jobs.owner import look
 from tests.jobs import tiny
 from tests.jobs.servers import Gate, Program
+
+NO_CUDA = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="needs a machine whose torch finds no CUDA device"
+)
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +20,8 @@ def found(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder = tmp_path_factory.mktemp("nodes")
     model, gate = tiny.save(folder / "model"), Gate(folder / "gate")
     home = folder / "home"
-    run = Program(
-        project, home, gate, "-m", "tests.jobs.nodes", *map(str, (home, model, gate.folder))
-    )
+    words = ("-m", "tests.jobs.nodes", *map(str, (home, model, gate.folder)))
+    run = Program(project, home, gate, *words, machine={})  # each node says what it has
     try:
         code, out, err = run.ended(240)
     finally:
@@ -39,6 +43,7 @@ def test_a_job_that_loses_a_node_ends_with_every_row(found: dict[str, object]) -
     assert found["rows"] == tiny.MATRICES
 
 
+@NO_CUDA
 def test_a_gpu_that_ray_claims_and_torch_does_not_see_ends_in_a_sentence(
     found: dict[str, dict[str, object]],
 ) -> None:
@@ -48,6 +53,7 @@ def test_a_gpu_that_ray_claims_and_torch_does_not_see_ends_in_a_sentence(
     assert "use --device cpu" in str(asked["message"])
 
 
+@NO_CUDA
 def test_without_being_asked_for_the_cpu_does_it_and_says_so(
     found: dict[str, dict[str, object]],
 ) -> None:

@@ -1,5 +1,6 @@
 """A job from plan to end, in this process, on a real store and a real file."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jobs.engine import Local
 from jobs.executor import Claims, InProcess
 from jobs.recall import StoreRecall
 from jobs.run import Around
-from store import Store
+from store import Store, StoreUnwritable
 from tests.jobs import tiny
 
 Q = "model__layers__0__self_attn__q_proj__weight"
@@ -220,8 +221,6 @@ def test_work_that_another_job_has_in_hand_is_waited_for(
 def test_a_store_that_cannot_be_written_ends_the_job_with_its_sentence(
     client: Client, home: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from store import StoreUnwritable
-
     job = new_job(client, model)
     claims, store = Claims(), client._engine.store
 
@@ -262,5 +261,48 @@ def test_an_interrupted_local_run_is_marked_and_resumable(
     monkeypatch.undo()
     assert client.job(job)["state"] == "INTERRUPTED"
     assert isinstance(client._engine, Local)
+    client.resume(job)
+    assert client.job(job)["state"] == "DONE"
+
+
+class Many(InProcess):
+    """Ends three tasks at once, as Ray does."""
+
+    def room(self, device: str) -> int:
+        return 3 - len(self._queue)
+
+    def wait(self, handles: Any, timeout: float) -> Any:
+        return [done for one in handles for done in super(Many, self).wait([one], timeout)]
+
+
+@pytest.mark.parametrize("faulty", ["link_unit", "submit", "finish_unit"])
+def test_no_claim_outlives_a_job_whose_writes_fail(
+    client: Client, home: Path, model: Path, monkeypatch: pytest.MonkeyPatch, faulty: str
+) -> None:
+    job = new_job(client, model)
+    claims, store = Claims(), client._engine.store
+    executor = Many(StoreRecall(store))
+    calls: Counter[str] = Counter()
+
+    def failing(where: Any, name: str, at: int) -> None:
+        """Have the call of this number raise, if it is the faulty one; count the others."""
+        real = getattr(where, name)
+
+        def call(*given: Any) -> Any:
+            calls[name] += name != "link_unit" or given[3] == "running"
+            if name == faulty and calls[name] == at:
+                raise StoreUnwritable("free some space")
+            return real(*given)
+
+        monkeypatch.setattr(where, name, call)
+
+    failing(store, "link_unit", 4)
+    failing(executor, "submit", 4)
+    failing(store, "finish_unit", 1)
+    run = running.Run(job, home, store, executor, Around(claims=claims))
+    assert run() == "FAILED"
+    assert not claims._taken
+    assert calls["finish_unit"] == 3  # what had ended together is settled, whatever failed
+    monkeypatch.undo()
     client.resume(job)
     assert client.job(job)["state"] == "DONE"

@@ -120,3 +120,8 @@ def test_two_stacks_of_blocks_stay_apart():
 
     assert [n.layer for n in names.values()] == ["encoder.blocks.0.q", "decoder.blocks.0.q"]
     assert [n.module for n in names.values()] == ["encoder.q", "decoder.q"]
+
+
+def test_a_number_too_large_for_a_block_is_part_of_a_name():
+    tensor = f"model.layers.{10**20}.self_attn.q_proj.weight"
+    assert name_tensors([tensor])[tensor].block is None
