@@ -17,7 +17,7 @@ if str(ROOT) not in sys.path:  # `streamlit run app/main.py` puts only app/ on t
     sys.path.insert(0, str(ROOT))
 
 from app import connection, quantities  # noqa: E402  the line above makes them importable
-from app.views.parts import states  # noqa: E402
+from app.views.parts import permalink, states  # noqa: E402
 from jobs.errors import JobError, Unreachable  # noqa: E402
 
 # Files of our own: an icon given by name would be fetched from another host.
@@ -41,6 +41,7 @@ def main() -> None:
         st.Page(FIRST_PAGE, title="Rank profile", icon=":material/grid_view:"),
         st.Page("views/jobs.py", title="Jobs", icon=":material/list_alt:"),
     ])  # fmt: skip
+    permalink.begin(page.url_path)
     try:
         _sidebar(connection.client())
         page.run()
@@ -51,6 +52,7 @@ def main() -> None:
     except Exception:
         logging.getLogger("rankscope").exception("the page %s could not be drawn", page.title)
         states.failed("This page could not be drawn. The server's log says why; reload to retry.")
+    permalink.finish()
 
 
 def _first() -> None:

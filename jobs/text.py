@@ -11,7 +11,9 @@ WIDEST = 60
 
 def number(value: Any) -> str:
     """Return a value with sensible digits; nothing for what is missing."""
-    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    if isinstance(value, float) and math.isnan(value):
         return ""
     if isinstance(value, str):
         return plain(value)

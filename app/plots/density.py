@@ -55,7 +55,7 @@ def eigenvalue_density(
         y=_axis(np.concatenate([s.y for s in series]), "density", slack=2.0, decades=7),
         series=tuple(series),
         marks=_start(law),
-        legend="top right",
+        words="bottom",
     )
 
 
@@ -81,7 +81,7 @@ def tail_function(
         y=Axis("share of eigenvalues ≥ λ", log=True, low=0.5 / max(eigen.size, 1), high=1.6),
         series=tuple(series),
         marks=_start(law),
-        legend="top right",
+        words="bottom",
     )
 
 

@@ -81,7 +81,7 @@ class Figure:
     series: tuple[Series, ...] = ()
     marks: tuple[Mark, ...] = ()
     cells: Cells | None = None
-    legend: Literal["bottom left", "top right"] = "bottom left"  # where no curve runs
+    words: Literal["top", "bottom"] = "top"  # where upright lines have room for theirs
 
 
 def thin(length: int, most: int = MOST_POINTS) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The profile as maps of cells: blocks by module types, the layers outside them, convolutions."""
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.plots.metric import Metric, sentence, values, written
 MODULE_ORDER = ("q", "k", "v", "qkv", "kv", "o", "gate", "up", "gate_up", "down", "fc1", "fc2")
 RATIO_TICKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4, 8, 16)
 WHOLE = ("whole", "flattened")
+VIEWS = {"whole": "whole matrices", "heads": "heads", "slices": "kernel slices"}
 
 
 def prepared(profile: pd.DataFrame, metric: Metric, scale: str) -> pd.DataFrame:
@@ -34,13 +36,41 @@ def prepared(profile: pd.DataFrame, metric: Metric, scale: str) -> pd.DataFrame:
     return table
 
 
+def of_views(profile: pd.DataFrame, wanted: str) -> pd.DataFrame:
+    """Return the layers of a profile that are a key of `VIEWS`."""
+    return profile[[_kind_of_view(view) == wanted for view in profile["view"]]]
+
+
+def views(profile: pd.DataFrame) -> list[str]:
+    """Return the keys of `VIEWS` that a profile has layers of, whole matrices first."""
+    found = {_kind_of_view(view) for view in profile["view"]}
+    return [name for name in VIEWS if name in found]
+
+
+def _kind_of_view(view: str) -> str:
+    word = view.partition(" ")[0]
+    return {"head": "heads", "slice": "slices"}.get(word, "whole")
+
+
+def coloured_by(tables: Iterable[pd.DataFrame]) -> np.ndarray:
+    """Return the values that colours are spread over: those in blocks, or all where none is.
+
+    An embedding often lies so far out that the blocks would all look alike beside it.
+    """
+    shown = pd.concat(list(tables))
+    inside = shown[shown["block"].notna()]
+    found = inside if inside["value"].notna().any() else shown
+    return found["value"].to_numpy(float)
+
+
 def difference(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
     """Return the first's prepared table with value = first - second, layer by layer."""
     other = second.drop_duplicates("layer").set_index("layer")["value"].reindex(first["layer"])
     table = first.copy()
     table["value"] = first["value"].to_numpy() - other.to_numpy()
+    decimals = _decimals(coloured_by([table]))
     table["text"] = [
-        f"{value:+.2g}" if quantities.known(value) else quantities.NOT_KNOWN
+        f"{value:+z.{decimals}f}" if quantities.known(value) else quantities.NOT_KNOWN
         for value in table["value"]
     ]
     table["hover"] = [
@@ -52,21 +82,31 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]
     return table
 
 
-def maps(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> list[Figure]:
+def _decimals(found: np.ndarray) -> int:
+    """Return how many decimals show two digits of the largest number, for all of a map."""
+    largest = float(np.abs(found[np.isfinite(found)]).max(initial=0.0))
+    return max(0, 1 - math.floor(math.log10(largest))) if largest > 0 else 0
+
+
+def maps(
+    table: pd.DataFrame, metric: Metric, scale: str, colours: Scale, words: str = ""
+) -> list[Figure]:
     """Return the grid of blocks and a strip of what lies outside them; or the convolutions' grid.
 
-    `scale` is a key of `metric.SCALES`, or "difference"; `colours` come from `colour_scale`.
+    `scale` is a key of `metric.SCALES`, or "difference"; `colours` come from `colour_scale`;
+    `words` stand in place of the metric's own sentence.
     """
     inside = table[table["block"].notna()]
+    words = words or sentence(metric, scale)
     if inside.empty:
-        return [_by_name(table, metric, scale, colours)]
+        return [_by_name(table, metric, scale, colours, words)]
     blocks = sorted(inside["block"].astype(int).unique())
     placed = inside.assign(column=inside["block"].astype(int).astype(str))
     rows = sorted(placed["row"].unique(), key=_module_rank)
-    figures = [_figure(placed, rows, [str(b) for b in blocks], metric, scale, colours)]
+    figures = [_figure(placed, rows, [str(b) for b in blocks], metric, scale, colours, words)]
     outside = table[table["block"].isna()]
     if not outside.empty:
-        figures.append(_strip(outside, metric, scale, colours))
+        figures.append(_strip(outside, metric, scale, colours, words))
     return figures
 
 
@@ -79,7 +119,8 @@ def colour_scale(found: np.ndarray, scale: str) -> Scale:
         return Scale("diverging", -reach, reach, ticks)
     if scale == "difference":
         reach = float(max(np.abs(shown), default=0.0)) or 1.0
-        ticks = tuple((t, f"{t:+.2g}" if t else "0") for t in np.linspace(-reach, reach, 5))
+        digits = _decimals(shown)
+        ticks = tuple((t, f"{t:+.{digits}f}" if t else "0") for t in np.linspace(-reach, reach, 5))
         return Scale("diverging", -reach, reach, ticks)
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
     if high - low < 1e-12 * max(abs(high), 1e-300):
@@ -97,24 +138,25 @@ def _apart(ticks: list[tuple[float, str]], reach: float) -> tuple[tuple[float, s
     return tuple(sorted(kept))
 
 
-def _by_name(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> Figure:
+def _by_name(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale, words: str) -> Figure:
     """Rows are layer names and columns views: for networks without numbered blocks."""
     names = table["layer"].str.replace(r"\[.*\]$", "", regex=True)
     views = ["whole matrix" if view in WHOLE else view for view in table["view"]]
     placed = table.assign(row=names, column=views)
     rows, columns = list(dict.fromkeys(names)), list(dict.fromkeys(views))
     across = "view" if len(columns) > 1 else ""
-    return _figure(placed, rows, columns, metric, scale, colours, across)
+    return _figure(placed, rows, columns, metric, scale, colours, words, across)
 
 
-def _strip(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale) -> Figure:
+def _strip(table: pd.DataFrame, metric: Metric, scale: str, colours: Scale, words: str) -> Figure:
     placed = table.assign(row="outside", column=table["layer"])
-    return _figure(placed, ["outside"], list(placed["column"]), metric, scale, colours, across="")
+    names = list(placed["column"])
+    return _figure(placed, ["outside"], names, metric, scale, colours, words, across="")
 
 
 def _figure(  # noqa: PLR0913  a grid has two axes, a quantity and its colours
     table: pd.DataFrame, rows: list[str], columns: list[str], metric: Metric, scale: str,
-    colours: Scale, across: str = "block",
+    colours: Scale, words: str, across: str = "block",
 ) -> Figure:  # fmt: skip
     row_of = {name: i for i, name in enumerate(rows)}
     column_of = {name: i for i, name in enumerate(columns)}
@@ -127,15 +169,11 @@ def _figure(  # noqa: PLR0913  a grid has two axes, a quantity and its colours
     by = "block and module" if across == "block" else "layer"
     return Figure(
         title=f"{metric.title} by {by}",
-        caption=sentence(metric, scale) if scale != "difference" else _difference_words(metric),
+        caption=words,
         x=Axis(across, names=tuple(columns)),
         y=Axis("", names=tuple(rows)),
         cells=Cells(colour, text, names, hover, colours),
     )
-
-
-def _difference_words(metric: Metric) -> str:
-    return f"{metric.title} of the first model minus that of the second. Orange: less."
 
 
 def _coloured(value: float, scale: str) -> float:

@@ -15,6 +15,28 @@ SCALES = {
     "full": "of full rank",
     "absolute": "absolute",
 }
+# Their near-twins stand beside them under other definitions, so these say whose they are.
+WEIGHTWATCHER = (
+    "matrix_rank",
+    "rank_loss",
+    "weak_rank_loss",
+    "entropy",
+    "num_pl_spikes",
+    "num_spikes",
+    "rand_num_spikes",
+    "norm",
+    "log_norm",
+    "spectral_norm",
+    "log_spectral_norm",
+    "sigma_mp",
+    "bulk_max",
+    "bulk_min",
+    "mp_softrank",
+    "ww_softrank",
+    "ww_maxdist",
+    "xmin",
+    "D",
+)
 # Kinds of columns that a map can be coloured by, in the order in which they are offered.
 DRAWN_KINDS = ("rank", "exponent", "ratio", "norm", "count")
 FIRST = (
@@ -59,6 +81,8 @@ def _place(metric: Metric) -> tuple[int, int]:
 def title_of(column: Mapping[str, Any]) -> str:
     """Return a column's title, or its name with spaces, with a capital where it is a word."""
     title = column.get("title") or str(column["name"]).replace("_", " ")
+    if column["name"] in WEIGHTWATCHER:
+        return title if title.startswith("WW ") else f"WW {title}"
     return title[0].upper() + title[1:] if title[:2].isascii() and title[1:2].islower() else title
 
 
@@ -97,4 +121,17 @@ def sentence(metric: Metric, scale: str) -> str:
         )
     if scale == "full":
         return f"{metric.title} as a share of the most its shape allows. Deeper blue: more."
-    return f"{metric.title} as it is. Deeper blue: more; larger matrices can reach more."
+    if metric.kind == "rank":
+        return f"{metric.title} as it is. Deeper blue: more; larger matrices can reach more."
+    return f"{metric.title} as it is. Deeper blue: a larger number."
+
+
+def difference_sentence(metric: Metric, scale: str, names: tuple[str, str]) -> str:
+    """Return the sentence under a map of differences: of what, and in which units."""
+    first, second = names
+    units = {
+        "noise": "ratios to noise of the same shape",
+        "full": "shares of full rank (1 is all of it)",
+        "absolute": "the numbers as they are",
+    }[scale]
+    return f"{metric.title}: {first} minus {second}, of {units}. Blue: {first} has more."

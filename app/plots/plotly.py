@@ -14,6 +14,16 @@ from app.plots.plotly_map import draw_map
 from app.plots.plotly_marks import draw_marks
 
 WIDTHS = {"layer": 2.2, "fit": 2.2}
+LEGEND = {  # above the plot, where neither a curve nor a line strikes it through
+    "orientation": "h",
+    "x": 0.0,
+    "y": 1.02,
+    "xanchor": "left",
+    "yanchor": "bottom",
+    "title": None,
+    "bgcolor": "rgba(0,0,0,0)",
+    "font": {"size": 12},
+}
 
 
 def render_plotly(
@@ -26,29 +36,16 @@ def render_plotly(
     drawn = go.Figure([_trace(s, figure, layers, dark=dark) for s in figure.series])
     drawn.update_layout(
         height=height,
-        margin={"l": 70, "r": 10, "t": 12, "b": 48},
+        margin={"l": 70, "r": 10, "t": 34 if len(figure.series) > 1 else 12, "b": 48},
         hovermode="closest",
         bargap=0.15,
         showlegend=len(figure.series) > 1,
-        legend=_legend(figure.legend),
+        legend=LEGEND,
         xaxis=axis_settings(figure.x),
         yaxis=axis_settings(figure.y),
     )
     draw_marks(drawn, figure, dark=dark)
     return drawn
-
-
-def _legend(corner: str) -> dict[str, Any]:
-    vertical, horizontal = corner.split()
-    return {
-        "x": 0.01 if horizontal == "left" else 0.99,
-        "y": 0.01 if vertical == "bottom" else 0.99,
-        "xanchor": horizontal,
-        "yanchor": vertical,
-        "title": None,
-        "bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 12},
-    }
 
 
 def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) -> Any:

@@ -7,18 +7,21 @@ import numpy as np
 
 from app.plots.figure import Axis
 
-MOST_NAMES = 16
+MOST_NUMBERS, MOST_NAMES = 16, 40  # ticks that can be read beside each other
 
 
-def axis_settings(axis: Axis) -> dict[str, Any]:
-    """Return plotly's settings of an axis: its words, its kind, ticks that can be read."""
+def axis_settings(axis: Axis, most: int = MOST_NAMES) -> dict[str, Any]:
+    """Return plotly's settings of an axis: its words, its kind, ticks that can be read.
+
+    `most` is how many names there is room for; of more, every second, third, ... is written.
+    """
     settings: dict[str, Any] = {
         "title": {"text": axis.title, "standoff": 10},
         "type": "log" if axis.log else "linear",
         "zeroline": False,
     }
     if axis.names:
-        every = -(-len(axis.names) // MOST_NAMES) if _numbered(axis) else 1
+        every = -(-len(axis.names) // (MOST_NUMBERS if _numbered(axis) else most))
         places = list(range(0, len(axis.names), every))
         settings |= {"tickvals": places, "ticktext": [escape(axis.names[at]) for at in places]}
     if axis.low is not None and axis.high is not None:

@@ -18,9 +18,10 @@ NOTHING = "rgba(128,128,128,0.16)"
 
 def draw_map(figure: Figure, cells: Cells, *, dark: bool, selected: Collection[str]) -> go.Figure:
     """Return the cells as plotly figure; those of the selected layers are outlined."""
-    rows, columns = cells.colour.shape
+    rows, columns = (max(size, 1) for size in cells.colour.shape)  # a map of nothing has a height
     drawn = go.Figure([_blank(cells), _heat(cells, dark=dark), _targets(cells, dark=dark)])
-    bare = {"showgrid": False, "ticks": "", "automargin": True}
+    # A drag would move the cells from under the pointer: Streamlit sets its own `dragmode`.
+    bare = {"showgrid": False, "ticks": "", "automargin": True, "fixedrange": True}
     drawn.update_layout(
         height=(64 if figure.x.title else 44) + max(22, min(ROW_HEIGHT, TALL // rows)) * rows,
         margin={"l": 8, "r": 8, "t": 8, "b": 56 if figure.x.title else 36},
@@ -31,9 +32,11 @@ def draw_map(figure: Figure, cells: Cells, *, dark: bool, selected: Collection[s
         xaxis=axis_settings(figure.x)
         | bare
         | {"range": [-0.5, max(columns, FEWEST_COLUMNS if rows == 1 else 2) - 0.5]},
-        yaxis=axis_settings(figure.y) | bare | {"range": [rows - 0.5, -0.5]},
+        yaxis=axis_settings(figure.y, most=rows) | bare | {"range": [rows - 0.5, -0.5]},
         shapes=[
-            _outline(at, dark=dark) for at in np.argwhere(np.isin(cells.names, list(selected)))
+            outline
+            for at in np.argwhere(np.isin(cells.names, list(selected)))
+            for outline in _outlines(at)
         ],
     )
     return drawn
@@ -106,16 +109,18 @@ def _ink(cells: Cells, place: tuple[int, int], *, dark: bool) -> str:
     return colours.DARK_INK if pale else colours.PALE_INK
 
 
-def _outline(at: np.ndarray, *, dark: bool) -> dict[str, Any]:
+def _outlines(at: np.ndarray) -> list[dict[str, Any]]:
+    """Return a pale frame inside a dark one: one of them can be seen on any cell and any page."""
     row, column = (float(i) for i in at)
-    return {
+    frame = {
         "type": "rect",
         "x0": column - 0.48,
         "x1": column + 0.48,
         "y0": row - 0.47,
         "y1": row + 0.47,
-        "line": {"color": colours.PALE_INK if dark else colours.DARK_INK, "width": 3},
     }
+    lines = ((colours.DARK_INK, 6), (colours.PALE_INK, 2))
+    return [frame | {"line": {"color": colour, "width": width}} for colour, width in lines]
 
 
 def _gap(cells: Cells) -> int:

@@ -17,8 +17,8 @@ def draw_marks(drawn: go.Figure, figure: Figure, *, dark: bool) -> None:
     middle = _middle(figure)
     for step, mark in enumerate(upright):
         _line(drawn, mark, dark=dark)
-        down = 0.068 * step  # from the end that the legend leaves free
-        y = 1.0 - down if figure.legend == "bottom left" else 0.08 + down
+        down = 0.068 * step
+        y = 1.0 - down if figure.words == "top" else 0.08 + down
         _upright_words(drawn, mark, figure, dark=dark, y=y, left=mark.at > middle)
     for mark in (m for m in figure.marks if m.axis == "y"):
         _line(drawn, mark, dark=dark)
@@ -56,7 +56,8 @@ def _level_words(
 
 def _style(mark: Mark, *, dark: bool) -> dict[str, Any]:
     font = {"color": colours.colour(mark.role, dark=dark), "size": 12}
-    return {"text": mark.text, "showarrow": False, "font": font}
+    behind = "rgba(23,22,20,0.75)" if dark else "rgba(255,255,255,0.75)"  # no curve strikes it
+    return {"text": mark.text, "showarrow": False, "font": font, "bgcolor": behind, "borderpad": 0}
 
 
 def _placed(at: float, *, log: bool) -> float:

@@ -1,5 +1,6 @@
 """Jobs: launch an analysis, watch it, cancel or resume it, read what it found."""
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +12,10 @@ from app import connection, forms, quantities
 from app.views.parts import chart, job_panel, permalink, running, states
 from jobs.errors import JobError
 from jobs.layers import matches
+from jobs.params import parse_params
 
 DEVICES = ("auto", "cpu", "cuda")
+VIEWS = ("heads", "slices")  # parameters that ask for parts of layers
 
 
 def page() -> None:
@@ -67,26 +70,55 @@ def _submit(
     client: Any, declared: Mapping[str, Any], model: str, params: Mapping[str, Any], layers: str,
     device: str,
 ) -> None:  # fmt: skip
-    words, possible = _predicted(client.store.tensors(model), declared, layers)
+    views = any(params.get(name) for name in VIEWS)
+    words, possible = _predicted(client.store.tensors(model), declared, layers, views=views)
     button, said = st.columns([1, 5], vertical_alignment="center")
     said.caption(chart.plain(words))
     if button.button("Launch", type="primary", disabled=not possible, width="stretch"):
         try:
+            same = _active_twin(client, declared, model, params, layers)
+            if same:
+                st.info(chart.plain(f"Already running as {same}: its progress is below."))
+                return
             job = client.submit(model, declared["name"], dict(params), layers, device)
         except JobError as error:
-            states.failed(str(error))
+            states.failed(states.short(str(error)))
             return
         st.query_params["job"] = job
         st.rerun()
 
 
-def _predicted(tensors: pd.DataFrame, declared: Mapping[str, Any], layers: str) -> tuple[str, bool]:
-    """Return how much work a launch would be, in words, and whether it is any."""
+def _active_twin(
+    client: Any, declared: Mapping[str, Any], model: str, params: Mapping[str, Any], layers: str
+) -> str | None:
+    """Return the id of a job that waits or runs and was asked for the very same, or None."""
+    wanted = _given(json.loads(json.dumps(parse_params(declared, params))))
+    for job in running.active(client.store.jobs(), model).to_dict("records"):
+        asked = _given(parse_params(declared, _given(json.loads(job["params"] or "{}"))))
+        same = json.loads(json.dumps(asked)) == wanted
+        if same and (job["analysis"], job["layers"]) == (declared["name"], layers):
+            return str(job["id"])
+    return None
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _predicted(
+    tensors: pd.DataFrame, declared: Mapping[str, Any], layers: str, *, views: bool
+) -> tuple[str, bool]:
+    """Return how much work a launch would be, in words, and whether it is any.
+
+    With `views` the names of heads and slices count too; only the job knows those.
+    """
     matrices = tensors[tensors["state"] == "matrix"]
     matched = matrices[[matches(name, layers) for name in matrices["layer"].astype(str)]]
     if matrices.empty:
         return "This model has no weight matrix to analyse.", False
-    if matched.empty and not any(sign in layers for sign in "[·"):
+    if matched.empty and views:
+        return f"The heads or slices named {layers}, if the model has them.", True
+    if matched.empty:
         return f"No layer is named {layers}: see the names on Models.", False
     work = quantities.count(matched["parameters"].sum())
     what = f"{len(matched)} of {len(matrices)} matrices, {work} entries"
@@ -118,7 +150,7 @@ def _list(jobs: pd.DataFrame) -> None:
             "of": jobs["total"],
             "launched": [quantities.ago(time.time() - at) for at in jobs["created"]],
             "took": [job_panel.took(row) for row in jobs.to_dict("records")],
-            "message": jobs["message"].fillna(""),
+            "message": [states.short(text) for text in jobs["message"].fillna("")],
         }),
         key="jobs",
         hide_index=True,

@@ -12,6 +12,7 @@ from app.views.parts import chart, permalink, running, states
 from jobs.errors import JobError
 
 INSPECTED = "inspected model"
+LETTER = 8  # pixels in a table, or less
 PROFILE_PAGE, JOBS_PAGE = "views/rank_profile.py", "views/jobs.py"
 
 
@@ -25,8 +26,9 @@ def page() -> None:
         states.empty("No model yet", "Add one below: a folder, a weights file or a hub id.")
     else:
         _list(models, client.store.jobs())
-        _inside(client, models)
     _add(client)
+    if not models.empty:
+        _inside(client, models)
 
 
 def _list(models: pd.DataFrame, jobs: pd.DataFrame) -> None:
@@ -42,7 +44,7 @@ def _list(models: pd.DataFrame, jobs: pd.DataFrame) -> None:
             "model": models["name"],
             "architecture": models["architecture"],
             "parameters": [quantities.count(n) for n in models["parameters"]],
-            "blocks": models["blocks"].astype("Int64"),
+            "blocks": models["blocks"].astype("Int64").replace(0, pd.NA),  # a conv net has none
             "dtype": models["dtype"],
             "on disk": [quantities.size(n) for n in models["bytes"]],
             "run on it": [_run_words(jobs[jobs["model"] == name]) for name in names],
@@ -50,11 +52,18 @@ def _list(models: pd.DataFrame, jobs: pd.DataFrame) -> None:
         }),
         key="models",
         hide_index=True,
+        column_config={"model": _uncut(models["name"])},
         on_select=picked,
         selection_mode="single-row",
         placeholder=quantities.NOT_KNOWN,
         alt="The registered models",
     )  # fmt: skip
+
+
+def _uncut(texts: pd.Series) -> Any:
+    """Return a column wide enough for its longest text."""
+    longest = int(texts.fillna("").str.len().max()) if len(texts) else 0
+    return st.column_config.Column(width=min(max(LETTER * longest + 24, 80), 560))
 
 
 def _run_words(jobs: pd.DataFrame) -> str:
@@ -84,7 +93,7 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
     skipped = tensors[tensors["state"] == "skipped"]
     cards = (
         ("Parameters", quantities.count(row["parameters"]), str(row["architecture"])),
-        ("Blocks", quantities.digits(row["blocks"]), f"{len(tensors)} tensors"),
+        ("Blocks", quantities.digits(row["blocks"] or None), f"{len(tensors)} tensors"),
         ("Matrices", str(len(tensors) - len(skipped)), f"{len(skipped)} skipped"),
         ("On disk", quantities.size(row["bytes"]), str(row["dtype"])),
         ("FLOPs per token", _flops(row.get("flops")), "forward pass"),
@@ -109,6 +118,7 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
             "reason": tensors["reason"],
         }),
         hide_index=True,
+        column_config={"reason": _uncut(tensors["reason"])},
         height=260,
         placeholder="",
         alt="Every tensor of the model",
@@ -144,10 +154,13 @@ def _add(client: Any) -> None:
     if not client.can_run:
         st.info("This server is browse only: add models with `python -m jobs models add PATH`.")
         return
-    path, button = st.columns([6, 1], vertical_alignment="bottom")
-    typed = path.text_input("Path or hub id", key="path", placeholder="models/my-model").strip()
-    if button.button("Look inside", width="stretch", disabled=not typed):
-        st.session_state[INSPECTED] = _inspect(client, typed)
+    with st.form("add", border=False):  # so that Enter looks inside, too
+        path, button = st.columns([6, 1], vertical_alignment="bottom")
+        typed = path.text_input("Path or hub id", key="path", placeholder="models/my-model").strip()
+        looked = button.form_submit_button("Look inside", width="stretch")
+    if looked:
+        empty = {"error": "Nothing is typed: give a folder, a weights file or a hub id."}
+        st.session_state[INSPECTED] = _inspect(client, typed) if typed else empty
     found = st.session_state.get(INSPECTED)
     if not found:
         return

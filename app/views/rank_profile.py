@@ -10,7 +10,16 @@ import streamlit as st
 from app import connection, layer, quantities
 from app.plots import grid, metric
 from app.plots.metric import Metric
-from app.views.parts import chart, layer_panel, layer_table, permalink, running, selection, states
+from app.views.parts import (
+    chart,
+    layer_panel,
+    layer_table,
+    notes,
+    permalink,
+    running,
+    selection,
+    states,
+)
 
 MODES = {"side": "side by side", "difference": "difference"}
 NO_OTHER = "none"
@@ -48,9 +57,10 @@ def page() -> None:
     if profile.empty or not available:
         _not_profiled(client, model)
         return
-    view = _chosen(client, columns[1:], models, model, profile, available)
+    view = _chosen(client, columns, models, model, profile, available)
     _draw(client.store, view)
-    layer_table.draw(client.store, profile, available)
+    several = len(view.profiles) > 1
+    layer_table.draw(client.store, view.profiles[model], available, of=model if several else "")
     _left_out(client.store, model, profile)
 
 
@@ -91,32 +101,43 @@ def _chosen(
     client: Any, columns: list[Any], models: pd.DataFrame, model: str, profile: pd.DataFrame,
     available: dict[str, Metric],
 ) -> View:  # fmt: skip
-    with columns[0]:
+    with columns[1]:
         name = permalink.choice(
             "Metric", list(available), "metric", format_func=lambda name: available[name].title
         )
-    with columns[1]:
-        scale = permalink.choice(
-            "Scale", list(metric.SCALES), "scale", format_func=metric.SCALES.__getitem__
-        )
     with columns[2]:
+        possible = metric.scales(available[name], profile.columns)
+        scale = permalink.choice("Scale", possible, "scale", format_func=metric.SCALES.__getitem__)
+    with columns[3]:
         others = [NO_OTHER, *(other for other in models["name"] if other != model)]
         other = permalink.choice(
             "Compare with", others, "with", format_func=lambda n: "—" if n == NO_OTHER else n
         )
     profiles, mode = {model: profile}, "side"
-    if other != NO_OTHER:
-        profiles[other] = _profile(client.store, other)
-        with columns[2]:
+    second = _profile(client.store, other) if other != NO_OTHER else None
+    if second is not None and second.empty:
+        _not_profiled(client, other)
+    elif second is not None:
+        profiles[other] = second
+        with columns[3]:
             mode = permalink.choice(
                 "Compare as", list(MODES), "mode", format_func=MODES.__getitem__
             )
-    possible = metric.scales(available[name], profile.columns)
-    if scale not in possible:
-        said = f"{available[name].title} has no value {metric.SCALES[scale]}: shown absolute."
-        st.caption(chart.plain(said))
-        scale = "absolute"
-    return View(profiles, available[name], scale, mode)
+    with columns[1]:
+        wanted = _views(profile)
+    shown = {name: grid.of_views(table, wanted) for name, table in profiles.items()}
+    if shown.get(other, profile).empty:
+        st.caption(chart.plain(f"{other} has no {grid.VIEWS[wanted]}."))
+        del shown[other]
+    return View(shown, available[name], scale, mode)
+
+
+def _views(profile: pd.DataFrame) -> str:
+    """Return which cuts of the matrices are shown; ask where the profile has several."""
+    there = grid.views(profile)
+    if len(there) == 1:
+        return there[0]
+    return permalink.choice("Views", there, "views", format_func=grid.VIEWS.__getitem__)
 
 
 def _draw(store: Any, view: View) -> None:
@@ -162,11 +183,15 @@ def _maps(
     chosen: list[str], key: str,
 ) -> None:  # fmt: skip
     scale = "difference" if " minus " in title and len(view.profiles) > 1 else view.scale
-    shared = pd.concat([t["value"] for t in tables.values()]).to_numpy(float)
-    figures = grid.maps(table, view.metric, scale, grid.colour_scale(shared, scale))
+    colours = grid.colour_scale(grid.coloured_by(tables.values()), scale)
+    both = tuple(view.profiles)
+    words = ""
+    if scale == "difference":
+        words = metric.difference_sentence(view.metric, view.scale, (both[0], both[1]))
+    figures = grid.maps(table, view.metric, scale, colours, words)
     heading = figures[0].title if len(view.profiles) == 1 else f"{view.metric.title} · {title}"
-    note = "\n\n".join(text for text in (view.metric.title, view.metric.help) if text)
-    chart.heading(heading, f"{figures[0].caption} Click a cell for its spectrum.", note)
+    said = f"{figures[0].caption} Click a cell for its spectrum."
+    chart.heading(heading, said, notes.about(view.metric))
     for position, figure in enumerate(figures):
         chart.draw_map(figure, f"{key}-{position}", chosen, selection.opened)
 
@@ -186,7 +211,10 @@ def _panel(store: Any, view: View, chosen: list[str], place: Any) -> None:
     with place:
         layer_panel.decays(store, named, seed)
     if row["status"] == "done":
-        layer_panel.cards(name, row)
+        several = len(view.profiles) > 1
+        model = next(m for m, table in view.profiles.items() if row["layer"] in set(table["layer"]))
+        only = f"These numbers and the densities are of {model} only."
+        layer_panel.cards(name, row, only if several else "")
         layer_panel.eigenvalues(store, name, row)
 
 

@@ -13,6 +13,7 @@ from jobs.errors import Unreachable
 
 EVERY = 0.3
 PATIENCE = 60.0
+WHOLE = "model_"  # columns that begin so repeat a total on every row
 MOST_ROWS = 60
 ACTIVE = ("QUEUED", "RUNNING")
 ENDED = ("DONE", "FAILED", "CANCELLED", "INTERRUPTED")
@@ -131,6 +132,8 @@ def _summary(client: Client, row: dict[str, Any]) -> None:
     skipped = found[found["status"] == "skipped"]
     shown = found[found["status"] != "skipped"]
     declared = client.catalog()["analyses"].get(row["analysis"], {"columns": []})["columns"]
+    for line in _totals(shown, declared):
+        print(line)
     print(text.table(shown.head(MOST_ROWS), _columns(shown, declared)))
     if len(shown) > MOST_ROWS:
         print(f"... and {len(shown) - MOST_ROWS} more: python -m jobs results {row['id']}")
@@ -141,6 +144,16 @@ def _summary(client: Client, row: dict[str, Any]) -> None:
         print(f"skipped {len(skipped)} tensors (status {row['id']} lists them):")
         for reason, number in reasons.items():
             print(text.plain(f"  {number} x {reason}"))
+
+
+def _totals(frame: pd.DataFrame, declared: list[dict[str, Any]]) -> list[str]:
+    """Return the measures that are of the whole model, the same in every row, each as a line."""
+    titles = {c["name"]: c.get("title", c["name"]) for c in declared if c["name"].startswith(WHOLE)}
+    return [
+        f"{title}: {text.number(frame[name].dropna().iloc[0])}"
+        for name, title in titles.items()
+        if name in frame and frame[name].notna().any()
+    ]
 
 
 def _columns(frame: pd.DataFrame, declared: list[dict[str, Any]]) -> list[str]:

@@ -103,6 +103,29 @@ def test_a_difference_pairs_layers_by_name():
     assert "one of the two" in table.loc["blocks.1.q", "hover"]
 
 
+def test_differences_of_a_map_have_one_number_of_decimals():
+    first = grid.prepared(LLAMA, RANK, "noise")
+    second = first.assign(value=[0.9, 0.23, 1.0, None, 1.9])
+    table = grid.difference(first, second, ("a", "b"))
+    assert table["text"].tolist() == ["+0.00", "+0.27", "+0.00", "—", "+0.10"]
+
+
+def test_colours_are_spread_over_the_blocks_alone():
+    table = grid.prepared(LLAMA, RANK, "absolute")
+    assert np.nanmin(grid.coloured_by([table])) == 4.0
+    outside = table[table["block"].isna()]
+    assert grid.coloured_by([outside]).tolist() == [7.0]
+
+
+def test_views_are_told_apart():
+    views = ["whole", "part q", "expert 1", "flattened", "head 3", "slice 0,0"]
+    table = profile(*((f"l{i}", 0, "q", view, 1, 1.0, "done") for i, view in enumerate(views)))
+    assert grid.views(table) == ["whole", "heads", "slices"]
+    assert grid.of_views(table, "whole")["layer"].tolist() == ["l0", "l1", "l2", "l3"]
+    assert grid.of_views(table, "heads")["layer"].tolist() == ["l4"]
+    assert grid.views(LLAMA) == ["whole"]
+
+
 @pytest.mark.parametrize("scale", ["noise", "full", "absolute", "difference"])
 @pytest.mark.parametrize("found", [[], [3.0], [3.0, 3.0], [0.0, 0.0]])
 def test_a_colour_scale_has_width_whatever_the_values(scale, found):

@@ -3,6 +3,7 @@
 import io
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from app.views.parts import job_panel, running
@@ -45,8 +46,6 @@ def test_rows_of_a_made_up_analysis_are_bars_and_a_table(fresh, opened):
 
 
 def add_row(store, job, label, half):
-    import pyarrow as pa
-
     unit = {
         "key": f"{job}-{label}", "analysis": "made_up", "version": 1, "params": "{}",
         "inputs": "[]", "state": "done", "message": "", "seconds": 0.1, "device": "cpu",
@@ -96,6 +95,115 @@ def test_a_job_that_stopped_can_be_resumed(fresh, opened, state):
     assert state.lower() in words(at)
     button(at, "Resume").click().run()
     assert ("resume", job) in fresh.calls
+
+
+def test_a_resume_that_comes_too_late_is_a_sentence(fresh, opened, monkeypatch):
+    def resume(self, job):
+        raise JobError(f"job {job} is RUNNING: only what has stopped is resumed")
+
+    job = fake_client.add_job(fresh.own, "tiny", "spectrum", labels=["a"], state="RUNNING")
+    fresh.own.set_job(job, "CANCELLED", "cancelled")
+    monkeypatch.setattr(type(fresh), "resume", resume)
+    at = opened(fresh, f"jobs?job={job}")
+    button(at, "Resume").click().run()
+    assert not at.exception
+    assert "only what has stopped is resumed" in words(at)
+
+
+def test_the_message_of_a_cancelled_job_does_not_stutter(fresh, opened):
+    job = fake_client.add_job(fresh.own, "tiny", "spectrum", labels=["a"], state="RUNNING")
+    fresh.own.set_progress(job, 0, 0, 18, 36)
+    fresh.own.set_job(job, "CANCELLED", "cancelled after 18 of 36 units; resume continues there")
+    said = words(opened(fresh, f"jobs?job={job}"))
+    assert "This job was cancelled after 18 of 36 units; resume continues there." in said
+    assert "Cancelled: 18 of 36 units in" in said
+    assert "(18 already stored)." in said
+
+
+def test_a_job_that_failed_before_any_unit_is_told_in_short_and_not_resumed(fresh, opened):
+    job = fake_client.add_job(fresh.own, "tiny", "spectrum", labels=[], state="RUNNING")
+    fresh.own.set_job(job, "FAILED", "unknown layer 'x': known: " + "blocks.0.q, " * 191)
+    at = opened(fresh, f"jobs?job={job}")
+    assert len(at.error[0].value.replace("\\", "")) < 250
+    assert "The log has all of it" in at.error[0].value
+    assert [b for b in at.button if b.label == "Resume"] == []
+    assert "failed before a unit was finished" in words(at)
+
+
+def test_the_log_names_no_unit_where_there_is_none(fresh, opened):
+    fresh.own.log(fresh.store.jobs()["id"][0], "blocks.0.q", "info", "done")
+    logged = opened(fresh, "jobs").code[0].value
+    assert "nan" not in logged
+    assert "blocks.0.q done" in logged
+
+
+def test_a_job_that_runs_is_not_launched_again(fresh, opened):
+    at = opened(fresh, "jobs?model=tiny&analysis=made_up")
+    button(at, "Launch").click().run()
+    [job] = [name for name in fresh.store.jobs()["id"] if name.startswith("made_up")]
+    button(at, "Launch").click().run()
+    assert f"Already running as {job}" in words(at)
+    assert len(fresh.calls) == 1
+    assert f"layers * · job {job}" in at.get("progress")[0].proto.text.replace("\\", "")
+    at.number_input(key="made_up.share").set_value(0.25).run()
+    button(at, "Launch").click().run()
+    assert len(fresh.calls) == 2
+
+
+def test_names_of_heads_are_possible_only_where_heads_are_asked_for(fresh, opened):
+    at = opened(fresh, "jobs?model=tiny&glob=blocks.0.q[head 1]")
+    assert button(at, "Launch").disabled
+    assert "No layer is named blocks.0.q[head 1]" in words(at)
+    at.checkbox(key="spectrum.heads").set_value(True).run()
+    assert not button(at, "Launch").disabled
+
+
+WELORE = {
+    **fake_client.MADE_UP,
+    "name": "welore",
+    "title": "WeLore",
+    "params": [],
+    "columns": [
+        {"name": "layer", "type": "str", "kind": "text"},
+        {"name": "threshold", "type": "float", "kind": "note", "title": "threshold"},
+        {"name": "pruned", "type": "int", "kind": "count"},
+        {"name": "reduction", "type": "float", "kind": "ratio", "title": "rank reduction"},
+        {"name": "model_applied_reduction", "type": "float", "kind": "ratio",
+         "title": "applied rank cut (layers that take part)"},
+    ],
+}  # fmt: skip
+
+
+def test_a_classification_shows_its_layers_and_the_models_numbers_above_them(fresh, opened):
+    fresh.analyses["welore"] = WELORE
+    fresh.own.declare(WELORE)
+    job = fake_client.add_job(fresh.own, "tiny", "welore", labels=["tiny", "norm"])
+    fresh.own.link_unit(job, "norm", None, "skipped", "one-dimensional (a norm or a bias)")
+    fresh.own.link_unit(job, "blocks.0.q", None, "done")
+    shared = {"threshold": 0.125, "pruned": 3, "model_applied_reduction": 0.25}
+    named = [("blocks.1.q", 0.5), ("blocks.0.k", 0.25)]
+    rows = [{"layer": layer, "reduction": share, **shared} for layer, share in named]
+    unit = {
+        "key": "whole", "analysis": "welore", "version": 1, "params": "{}", "inputs": "[]",
+        "state": "done", "message": "", "seconds": 0.1, "device": "cpu", "versions": "{}",
+    }  # fmt: skip
+    fresh.own.finish_unit(unit, pa.Table.from_pylist(rows), None, None)
+    fresh.own.link_unit(job, "tiny", "whole", "done")
+    at = opened(fresh, f"jobs?job={job}")
+    assert not at.exception
+    assert at.selectbox(key="draw").value == "reduction"
+    assert {card.label: card.value for card in at.metric} == {
+        "Threshold": "0.125", "Applied rank cut": "25 %",
+    }  # fmt: skip
+    shown = next(f.value for f in at.dataframe if "reduction" in f.value)
+    assert shown["layer"].tolist() == ["blocks.0.k", "blocks.1.q"]
+    assert "model_applied_reduction" not in shown
+
+
+def test_results_begin_with_a_measured_layer(planted, opened):
+    shown = next(f.value for f in opened(planted, "jobs").dataframe if "k95" in f.value)
+    assert shown["label"].iloc[0] == "blocks.0.q"
+    assert set(shown["status"]) == {"done", "failed", "zero"}
 
 
 def test_an_empty_home_says_what_to_do_next(empty, opened):

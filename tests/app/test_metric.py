@@ -41,3 +41,20 @@ def test_a_value_is_written_in_the_digits_of_its_scale():
     assert metric.written(0.8712, "noise") == "0.87"
     assert metric.written(0.68, "full") == "68 %"
     assert metric.written(278.3, "absolute") == "278"
+
+
+def test_only_ranks_are_said_to_grow_with_the_matrix():
+    assert "larger matrices" in metric.sentence(RANK, "absolute")
+    for kind in ("exponent", "ratio", "norm", "count"):
+        assert "matrices" not in metric.sentence(Metric("x", "X", "", kind), "absolute")
+
+
+def test_a_difference_names_its_scale_and_its_sides():
+    said = metric.difference_sentence(RANK, "noise", ("a", "b"))
+    assert "a minus b, of ratios to noise" in said
+    assert "shares of full rank" in metric.difference_sentence(RANK, "full", ("a", "b"))
+
+
+def test_near_twins_of_weightwatcher_say_whose_they_are():
+    assert metric.title_of({"name": "matrix_rank", "title": "matrix rank"}) == "WW matrix rank"
+    assert metric.title_of({"name": "numerical_rank"}) == "Numerical rank"

@@ -54,7 +54,7 @@ def test_an_empty_home_says_how_to_begin(empty, opened):
 
 def test_a_bad_path_is_a_sentence_on_the_page(planted, opened):
     at = opened(planted, "models")
-    at.text_input(key="path").set_value("/nowhere").run()
+    at.text_input(key="path").set_value("/nowhere")
     look(at).click().run()
     assert at.error[0].value.replace("\\", "") == "/nowhere does not exist: check the path"
 
@@ -71,7 +71,7 @@ def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch)
 
     monkeypatch.setattr(type(fresh), "add_model", add, raising=False)
     at = opened(fresh, "models")
-    at.text_input(key="path").set_value("models/found").run()
+    at.text_input(key="path").set_value("models/found")
     look(at).click().run()
     assert "found" in words(at)
     assert added == []
@@ -88,7 +88,7 @@ def test_a_name_that_is_taken_is_a_sentence(fresh, opened, monkeypatch):
     monkeypatch.setattr(type(fresh), "inspect", lambda *_a, **_k: header("tiny"))
     monkeypatch.setattr(type(fresh), "add_model", taken, raising=False)
     at = opened(fresh, "models")
-    at.text_input(key="path").set_value("models/found").run()
+    at.text_input(key="path").set_value("models/found")
     look(at).click().run()
     [button] = [b for b in at.button if b.label == "Add this model"]
     button.click().run()
@@ -119,3 +119,26 @@ def test_a_series_says_which_checkpoint_is_analysed(fresh, opened):
     fresh.own.add_model(row, fake_client.tensor_table(layers))
     at = opened(fresh, "models?model=series")
     assert "2 checkpoints, steps 0 to 3000" in words(at)
+
+
+def test_looking_inside_nothing_says_what_to_type(planted, opened):
+    at = opened(planted, "models")
+    look(at).click().run()
+    assert "Nothing is typed" in at.error[0].value
+
+
+def test_what_is_found_stands_above_the_header_of_the_chosen_model(planted, opened, monkeypatch):
+    monkeypatch.setattr(type(planted), "inspect", lambda *_a, **_k: header())
+    at = opened(planted, "models?model=tiny")
+    at.text_input(key="path").set_value("models/found")
+    look(at).click().run()
+    assert [len(table.value) for table in at.dataframe] == [2, 2, 10]
+
+
+def test_a_model_without_blocks_has_a_dash_for_them(fresh, opened):
+    row = fake_client.model_row("net", 1) | {"blocks": 0}
+    fresh.own.add_model(row, fake_client.tensor_table([("conv1", "conv1", None, (8, 8))]))
+    at = opened(fresh, "models?model=net")
+    assert not at.exception
+    assert at.dataframe[0].value["blocks"].isna().tolist() == [False, True]
+    assert {card.label: card.value for card in at.metric}["Blocks"] == "—"

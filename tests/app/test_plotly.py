@@ -43,8 +43,36 @@ def test_numbers_are_dark_on_pale_cells_and_pale_on_dark_ones(dark):
 
 
 def test_open_layers_are_outlined():
-    [shape] = render_plotly(MAP, selected=["c"]).layout.shapes
-    assert (shape.x0 + shape.x1, shape.y0 + shape.y1) == (0, 2)
+    shapes = render_plotly(MAP, selected=["c"]).layout.shapes
+    assert {(shape.x0 + shape.x1, shape.y0 + shape.y1) for shape in shapes} == {(0, 2)}
+    assert {shape.line.color for shape in shapes} == {"#15181d", "#ffffff"}  # seen on any cell
+
+
+def test_a_drag_cannot_move_a_map_from_under_the_pointer():
+    layout = render_plotly(MAP).layout
+    assert layout.xaxis.fixedrange
+    assert layout.yaxis.fixedrange
+
+
+def test_a_map_of_nothing_still_renders():
+    none = np.empty((0, 0))
+    cells = Cells(none, none.astype(object), none.astype(object), none.astype(object), CELLS.scale)
+    assert render_plotly(Figure("none", "", Axis(), Axis(), cells=cells)).layout.height > 0
+
+
+def test_names_of_many_bars_are_thinned_and_those_of_rows_are_not():
+    names = tuple(f"layer {i}" for i in range(100))
+    many = Figure("bars", "", Axis(names=names), Axis())
+    assert len(render_plotly(many).layout.xaxis.tickvals) <= 40
+    tall = Cells(
+        colour=np.ones((100, 1)),
+        text=np.full((100, 1), "1", dtype=object),
+        names=np.array([[name] for name in names], dtype=object),
+        hover=np.full((100, 1), "", dtype=object),
+        scale=CELLS.scale,
+    )
+    rows = render_plotly(Figure("tall", "", Axis(names=("0",)), Axis(names=names), cells=tall))
+    assert len(rows.layout.yaxis.tickvals) == 100
 
 
 def test_words_of_upright_marks_do_not_cover_each_other():

@@ -1,8 +1,11 @@
 """The rank profile over planted results: what it shows, and that its address says all of it."""
 
+import pandas as pd
 import plotly.io
 import pytest
 
+from app.plots.metric import Metric
+from app.views.parts import notes, selection
 from jobs.errors import JobError, Unreachable
 
 
@@ -33,13 +36,13 @@ def test_the_grid_stands_beside_the_decay_of_its_first_layer(planted, opened):
 def test_every_choice_is_in_the_address_and_comes_back_from_it(planted, opened):
     at = opened(
         planted,
-        "rank_profile?model=other&metric=k95&scale=full&layers=blocks.0.v&layers=blocks.1.q"
+        "rank_profile?model=other&metric=k95&scale=absolute&layers=blocks.0.v&layers=blocks.1.q"
         "&overlay=1&log_index=1&find=blocks&modules=q&columns=k95&tau=0.9",
     )
     assert not at.exception
     assert at.selectbox(key="model").value == "other"
     assert at.selectbox(key="metric").value == "k95"
-    assert at.selectbox(key="scale").value == "full"
+    assert at.selectbox(key="scale").value == "absolute"
     assert at.multiselect(key="layers").value == ["blocks.0.v", "blocks.1.q"]
     assert at.toggle(key="log_index").value is True
     assert "2 layers" in titles(at)[1]
@@ -47,7 +50,7 @@ def test_every_choice_is_in_the_address_and_comes_back_from_it(planted, opened):
     at.run()
     kept = {key: at.query_params[key] for key in ("model", "metric", "scale", "layers", "find")}
     assert kept == {
-        "model": "other", "metric": "k95", "scale": "full",
+        "model": "other", "metric": "k95", "scale": "absolute",
         "layers": ["blocks.0.v", "blocks.1.q"], "find": "blocks",
     }  # fmt: skip
 
@@ -69,9 +72,86 @@ def test_an_address_that_names_nothing_known_falls_back(planted, opened):
     assert at.multiselect(key="layers").value == []
 
 
-def test_a_metric_without_a_value_for_noise_says_so(planted, opened):
-    at = opened(planted, "rank_profile?model=tiny&metric=stable_rank")
-    assert "Stable rank has no value of noise, same shape: shown absolute" in words(at)
+def test_only_the_scales_of_a_metric_are_offered(planted, opened):
+    at = opened(planted, "rank_profile?model=tiny&metric=stable_rank&scale=noise")
+    assert not at.exception
+    assert at.selectbox(key="scale").options == ["of full rank", "absolute"]
+    assert at.selectbox(key="scale").value == "full"
+
+
+def test_a_comparison_with_a_model_without_spectra_offers_to_compute_them(fresh, opened):
+    from tests.app import fake_client
+
+    layers = [("blocks.0.q", "q", 0, (8, 8))]
+    fresh.own.add_model(fake_client.model_row("bare", 1), fake_client.tensor_table(layers))
+    at = opened(fresh, "rank_profile?model=tiny&with=bare&mode=difference")
+    assert not at.exception
+    assert titles(at)[0] == "No spectra of bare yet"
+    assert titles(at)[1].endswith("by block and module")
+    [compute] = [button for button in at.button if button.label == "Compute the spectra"]
+    compute.click().run()
+    assert fresh.calls[0][:3] == ("submit", "bare", "spectrum")
+
+
+def test_a_comparison_says_of_which_model_the_numbers_are(planted, opened):
+    at = opened(planted, "rank_profile?model=tiny&with=other&mode=difference")
+    assert "tiny minus other, of ratios to noise" in words(at)
+    assert "are of tiny only" in words(at)
+    assert "All layers of tiny" in titles(at)
+
+
+def test_heads_are_a_view_of_their_own(planted, opened, monkeypatch):
+    real = type(planted.store).__getattr__
+
+    def with_heads(self, name):
+        def profile(model):
+            table = real(self, name)(model)
+            heads = table[table["module"] == "q"].assign(view="head 0")
+            heads["layer"] = heads["layer"] + "[head 0]"
+            return pd.concat([table, heads], ignore_index=True)
+
+        return profile if name == "profile" else real(self, name)
+
+    monkeypatch.setattr(type(planted.store), "__getattr__", with_heads)
+    at = opened(planted, "rank_profile?model=tiny")
+    assert "9 of 9 layers" in words(at)
+    at.selectbox(key="views").set_value("heads").run()
+    assert not at.exception
+    assert "2 of 2 layers" in words(at)
+    assert at.query_params["views"] == "heads"
+    assert titles(at)[1].startswith("Singular-value decay · blocks.0.q[head 0]")
+
+
+def test_no_ticked_row_opens_no_layer(monkeypatch):
+    state = {selection.LAYERS: ["blocks.0.q"]}
+    monkeypatch.setattr(selection.st, "session_state", state)
+    selection.opened_in_table([])
+    assert state[selection.LAYERS] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("LRC", "25 % rank cut = 127 % size"),
+        ("N-LRC", "kept dense; factoring would take 127 %"),
+        ("excluded", "takes no part"),
+    ],
+)
+def test_the_card_of_welore_says_what_becomes_of_the_layer(kind, said):
+    row = {
+        "rows": 10, "cols": 10, "welore_classification": kind, "welore_reduction": 0.25,
+        "welore_nominal_parameters": 127,
+    }  # fmt: skip
+    [card] = [card for card in notes.cards(row, 10) if card]
+    assert card[:3] == ("WeLore", kind, said)
+
+
+def test_a_metric_is_explained_by_its_words_its_formula_and_its_paper():
+    said = notes.about(Metric("stable_rank", "Stable rank", "what it is", "rank"))
+    assert "what it is" in said
+    assert "sigma_1^2" in said
+    assert "math/0503442" in said
+    assert "2407.11239" in notes.about(Metric("welore_reduction", "WeLore cut", "", "ratio"))
 
 
 def test_a_failed_and_an_all_zero_layer_are_shown_with_their_reasons(planted, opened):

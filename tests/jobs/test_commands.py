@@ -94,6 +94,13 @@ def test_a_failed_layer_exits_1_and_is_named(tmp_path: Path, capsys: Captured) -
     assert pq.read_schema(held).field("k90").type == pa.int64()
 
 
+def test_a_classification_ends_with_its_totals(model: Path, capsys: Captured) -> None:
+    assert main(["analyze", str(model), "welore", "--local", "--set", "target_reduction=0.3"]) == 0
+    said = capsys.readouterr().out
+    assert "nominal rank cut (layers that take part): 0.3" in said
+    assert "<NA>" not in said
+
+
 def test_json_keeps_every_digit_and_turns_infinity_into_null() -> None:
     value = 1.292569457833326e-11
     said = as_json(pd.DataFrame({"s": [value, float("inf"), None], "name": ["å", None, "b"]}))

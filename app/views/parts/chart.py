@@ -21,7 +21,7 @@ def heading(title: str, caption: str, more: str = "") -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(plain(title), anchor=False, width="content")
         if more:
-            with st.popover("", icon=":material/info:", type="tertiary", help="Formula and paper"):
+            with st.popover("", icon=":material/info:", type="tertiary", help="What this is"):
                 st.markdown(more)
     if caption:
         st.caption(plain(caption))

@@ -10,6 +10,7 @@ from app import layer, quantities
 from app.plots import decay, density
 from app.views.parts import chart, notes, permalink, states
 
+CARD_WIDTH = 310  # pixels: three in a row beside the side bar, two on a narrow screen
 Named = Sequence[tuple[str, Mapping[str, Any]]]
 
 
@@ -86,15 +87,23 @@ def _no_spectrum(row: Mapping[str, Any]) -> None:
         states.empty("No spectrum is stored for this layer", "Launch a spectrum job on Jobs.")
 
 
-def cards(name: str, row: Mapping[str, Any]) -> None:
+def cards(name: str, row: Mapping[str, Any], caption: str = "") -> None:
     """Draw the numbers of one layer as cards, each beside what it is to be read against."""
     full = int(min(row["rows"], row["cols"]))
     shown = [card for card in notes.cards(row, full) if card is not None]
-    widths = [1.7 if title == "WeLore" else 1.0 for title, *_ in shown]  # it says two numbers
     words = "\n".join(f"- **{title}**: {text}" for title, *_, text in shown)
-    chart.heading(f"In numbers · {name}", "", words)
-    for column, (title, value, beside, _) in zip(st.columns(widths), shown, strict=True):
-        column.metric(title, value, beside, border=True, delta_color="off", delta_arrow="off")
+    chart.heading(f"In numbers · {name}", caption, words)
+    with st.container(horizontal=True):
+        for title, value, beside, _ in shown:
+            st.metric(
+                title,
+                value,
+                beside,
+                border=True,
+                delta_color="off",
+                delta_arrow="off",
+                width=CARD_WIDTH,
+            )
 
 
 def eigenvalues(store: Any, name: str, row: Mapping[str, Any]) -> None:

@@ -15,9 +15,13 @@ FIRST = ("stable_rank", "effective_rank_sigma", "k95", "alpha", "welore_reductio
 FORMATS = {"exponent": "%.2f", "ratio": "%.3f", "norm": "%.4g", "rank": "%.1f"}
 
 
-def draw(store: Any, profile: pd.DataFrame, available: Mapping[str, Metric]) -> None:
-    """Draw the filters and the table; ticking rows opens their layers."""
-    chart.heading("All layers", "Tick rows to overlay their decays; click a heading to sort.")
+def draw(store: Any, profile: pd.DataFrame, available: Mapping[str, Metric], of: str = "") -> None:
+    """Draw the filters and the table; ticking rows opens their layers.
+
+    `of` names the model where the page shows two.
+    """
+    title = f"All layers of {of}" if of else "All layers"
+    chart.heading(title, "Tick rows to overlay their decays; click a heading to sort.")
     shown, columns = _filtered(profile, available)
     if shown.empty:
         st.info("No layer matches these filters: clear the search or the modules.")

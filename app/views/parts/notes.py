@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app import quantities
+from app.plots.metric import WEIGHTWATCHER, Metric
+from app.views.parts.chart import plain
 
 DECAY = r"""
 $W = U\,\mathrm{diag}(\sigma_1 \ge \sigma_2 \ge \dots)\,V^\top$: each $\sigma_i$ is how strongly the
@@ -33,6 +35,47 @@ straight line $\propto \lambda^{1-\alpha}$; $x_{\min}$ minimises the Kolmogorov-
 ([Clauset, Shalizi & Newman 2009](https://arxiv.org/abs/0706.1062)).
 """
 Card = tuple[str, str, str, str]
+ROY = "[Roy & Vetterli 2007](https://ieeexplore.ieee.org/document/7098875)"
+RUDELSON = "[Rudelson & Vershynin 2007](https://arxiv.org/abs/math/0503442)"
+MARTIN = "[Martin & Mahoney 2021](https://arxiv.org/abs/1810.01075)"
+CLAUSET = "[Clauset, Shalizi & Newman 2009](https://arxiv.org/abs/0706.1062)"
+GAVISH = "[Gavish & Donoho 2014](https://arxiv.org/abs/1305.5870)"
+JAISWAL = "[Jaiswal et al. 2024](https://arxiv.org/abs/2407.11239)"
+FORMULAS = {
+    "effective_rank_sigma": r"$\exp(-\sum_i p_i \ln p_i)$ with $p_i = \sigma_i / \sum_j \sigma_j$",
+    "effective_rank_energy": r"$\exp(-\sum_i p_i \ln p_i)$ with $p_i=\sigma_i^2/\sum_j \sigma_j^2$",
+    "stable_rank": r"$\sum_i \sigma_i^2 / \sigma_1^2$",
+    "participation_ratio": r"$(\sum_i \sigma_i^2)^2 / \sum_i \sigma_i^4$",
+    "nuclear_rank": r"$\sum_i \sigma_i / \sigma_1$",
+    "k90": r"the least $k$ with $\sum_{i \le k} \sigma_i^2 \ge 0.90 \sum_i \sigma_i^2$",
+    "k95": r"the least $k$ with $\sum_{i \le k} \sigma_i^2 \ge 0.95 \sum_i \sigma_i^2$",
+    "k99": r"the least $k$ with $\sum_{i \le k} \sigma_i^2 \ge 0.99 \sum_i \sigma_i^2$",
+    "alpha": r"$p(\lambda) \propto \lambda^{-\alpha}$ for $\lambda \ge x_{\min}$",
+}
+PAPERS = {
+    "effective_rank_sigma": ROY,
+    "effective_rank_energy": ROY,
+    "stable_rank": RUDELSON,
+    "gavish_donoho_rank": GAVISH,
+    "alpha": f"{MARTIN}, {CLAUSET}",
+    "alpha_ks": CLAUSET,
+    "alpha_p_value": CLAUSET,
+}
+
+
+def about(metric: Metric) -> str:
+    """Return what a metric is, as markdown: its title, its declared words, formula and paper."""
+    said = [f"**{plain(metric.title)}**"]
+    if metric.help:
+        said.append(plain(metric.help))
+    if metric.name in FORMULAS:
+        said.append(FORMULAS[metric.name])
+    paper = PAPERS.get(metric.name, "")
+    if metric.name.startswith("welore_"):
+        paper = JAISWAL
+    elif metric.name in WEIGHTWATCHER:
+        paper = MARTIN
+    return "\n\n".join([*said, paper] if paper else said)
 
 
 def cards(row: Mapping[str, Any], full: int) -> list[Card | None]:
@@ -72,12 +115,20 @@ def _welore(row: Mapping[str, Any]) -> Card | None:
     )
     if row.get("welore_reason"):
         words += f" This one {row['welore_reason']}."
-    cut = f"{quantities.percent(row.get('welore_reduction'))} rank cut"
+    return "WeLore", row["welore_classification"], _welore_size(row), words
+
+
+def _welore_size(row: Mapping[str, Any]) -> str:
+    """Return what becomes of the layer's size: only an LRC layer is cut."""
+    if row["welore_classification"] == "excluded":
+        return "takes no part"
     parameters = row.get("welore_nominal_parameters")
+    share = quantities.NOT_KNOWN
     if quantities.known(parameters):
         share = quantities.percent(parameters / (row["rows"] * row["cols"]))
-        cut += f" = {share} size"
-    return "WeLore", row["welore_classification"], cut, words
+    if row["welore_classification"] == "N-LRC":
+        return f"kept dense; factoring would take {share}"
+    return f"{quantities.percent(row.get('welore_reduction'))} rank cut = {share} size"
 
 
 def _break_even(row: Mapping[str, Any], full: int) -> Card | None:

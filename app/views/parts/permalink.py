@@ -1,15 +1,60 @@
 """Widgets whose values live in the address, so that every view is a link that reload keeps.
 
 Streamlit's own `bind` writes an option's displayed words into the address; here it is the option's
-name, so links outlive a change of wording. What equals the default is left out.
+name, so links outlive a change of wording. What equals the default is left out. The page's frame
+calls `begin` before the page and `finish` after it: each write is one step of the back button, so
+there is one for all widgets.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-REMEMBERED = "in the address: "
+from app.views.parts.chart import plain
+
+HELD = "what the address says"
+NONE = "none"
+
+
+@dataclass
+class _Address:
+    """What one session knows of its address, by widget key."""
+
+    page: str = ""
+    arrived: bool = False  # a widget of this run was not on the page before
+    seen_on: dict[str, str] = field(default_factory=dict)  # the page that drew the widget last
+    written: dict[str, list[str]] = field(default_factory=dict)  # as the address was last known
+    remembered: dict[str, list[str]] = field(default_factory=dict)  # goes along to other pages
+    first: dict[str, Any] = field(default_factory=dict)  # the value when the page was opened
+    defaults: dict[str, list[str]] = field(default_factory=dict)  # of widgets for several names
+    wanted: dict[str, list[str]] = field(default_factory=dict)  # this run's, not written yet
+    values: dict[str, Any] = field(default_factory=dict)  # this run's
+
+
+def begin(page: str) -> None:
+    """Start a run of a page."""
+    address = _address()
+    address.page, address.arrived = page, False
+    address.wanted, address.values = {}, {}
+
+
+def finish() -> None:
+    """Write the address once, if this run changed it.
+
+    The back button leads to the bare address that a page was opened with. It is left as it is
+    while the page shows what it did then: written anew, nobody could go back beyond it.
+    """
+    address, params = _address(), st.query_params
+    now = {key: params.get_all(key) for key in params}
+    as_opened = all(address.first[key] == value for key, value in address.values.items())
+    if not now and as_opened and not address.arrived:
+        return
+    address.written |= address.wanted
+    then = {key: raw for key, raw in (now | address.wanted).items() if raw}
+    if then != now:
+        params.from_dict(then)
 
 
 def choice(
@@ -17,11 +62,14 @@ def choice(
 ) -> str:
     """Draw a select box over names; the first option is the default.
 
-    `always`: the address names the default too, for what is first today may not be tomorrow.
+    `always`: the address names the default too, for what is first today may not be tomorrow. It
+    names what is stored, so a link to what is not here says so.
     """
-    _seed(key, lambda raw: raw[-1] if raw[-1] in options else options[0], options[0])
+    asked = _seed(key, lambda raw: raw[-1], options[0])
     if st.session_state[key] not in options:  # the options of another model, say
         st.session_state[key] = options[0]
+        if always and asked:
+            st.warning(plain(f"No {key} {asked[-1]} here: showing {options[0]}."))
     value = st.selectbox(label, options, key=key, **widget)
     return _record(key, value, [] if value == options[0] and not always else [value])
 
@@ -35,7 +83,15 @@ def choices(
     **widget: Any,
 ) -> list[str]:
     """Draw a widget for several names (`st.multiselect` or `st.pills`)."""
-    _seed(key, lambda raw: [] if raw == [NONE] else list(raw), list(default))
+
+    def decode(raw: list[str]) -> list[str]:
+        known = [name for name in raw if name in options]
+        return [] if raw == [NONE] else known or list(default)
+
+    _seed(key, decode, list(default))
+    if st.session_state[key] == _address().defaults.get(key):  # it grows with the results
+        st.session_state[key] = list(default)
+    _address().defaults[key] = list(default)
     st.session_state[key] = [name for name in st.session_state[key] if name in options]
     if draw is st.pills:
         widget["selection_mode"] = "multi"
@@ -45,7 +101,7 @@ def choices(
 
 def switch(label: str, key: str, default: bool = False, **widget: Any) -> bool:
     """Draw a toggle."""
-    _seed(key, lambda raw: raw[-1] == "1", default)
+    _seed(key, lambda raw: {"1": True, "0": False}.get(raw[-1], default), default)
     value = st.toggle(label, key=key, **widget)
     return _record(key, value, [] if value == default else [str(int(value))])
 
@@ -64,37 +120,46 @@ def level(label: str, key: str, ends: tuple[float, float], default: float, **wid
     return _record(key, value, [] if value == default else [f"{value:g}"])
 
 
-NONE = "none"
-
-
 def _number(raw: str, ends: tuple[float, float], default: float) -> float:
     try:
-        return min(max(float(raw), ends[0]), ends[1])
+        value = float(raw)
     except ValueError:
         return default
+    return min(max(value, ends[0]), ends[1]) if value == value else default  # NaN is no level
 
 
-def _seed(key: str, decode: Callable[[list[str]], Any], default: Any) -> None:
-    """Give the widget its value from the address, or what it last had, or the default.
+def _seed(key: str, decode: Callable[[list[str]], Any], default: Any) -> list[str]:
+    """Give the widget its value; return what the address asked for in this run, if anything.
 
-    An address that is not the one written last was typed, or came by the back button: it wins.
+    A page that is opened takes what the address says, or what the widget last had on any page.
+    Later an address that is not the one last known was typed, or came by the back button: it wins.
     """
-    raw = st.query_params.get_all(key)
-    remembered = st.session_state.get(REMEMBERED + key)
-    if key in st.session_state:
-        if remembered is not None and raw != remembered:
-            st.session_state[key] = decode(raw) if raw else default
-        return
-    source = raw or remembered
-    st.session_state[key] = decode(source) if source else default
+    address, raw = _address(), st.query_params.get_all(key)
+    opened = address.seen_on.get(key) != address.page
+    moved = raw != address.written.get(key, [])
+    if not (opened or moved) and key in st.session_state:
+        return []
+    kept = raw
+    if opened or not moved:  # not moved: the widget was not drawn for a while
+        kept = raw or address.remembered.get(key, [])
+    value = decode(kept) if kept else default
+    if opened:
+        address.arrived = True
+        address.first[key] = default if raw else value
+    elif moved and not st.query_params:
+        value = address.first[key]
+    st.session_state[key] = value
+    address.seen_on[key], address.written[key] = address.page, raw
+    return raw
 
 
 def _record(key: str, value: Any, raw: list[str]) -> Any:
-    """Write the value into the address."""
-    st.session_state[REMEMBERED + key] = raw
-    if st.query_params.get_all(key) != raw:
-        if raw:
-            st.query_params[key] = raw
-        else:
-            del st.query_params[key]
+    """Keep the value for the address of this run and for other pages."""
+    address = _address()
+    address.remembered[key] = address.wanted[key] = raw
+    address.values[key] = value
     return value
+
+
+def _address() -> _Address:
+    return st.session_state.setdefault(HELD, _Address())

@@ -55,7 +55,8 @@ def _finished(jobs: pd.DataFrame) -> int:
 def _bar(client: Any, job: Mapping[str, Any], *, cancel: bool) -> None:
     done = job["done"] + job["failed"] + job["skipped"]
     share = min(done / job["total"], 1.0) if job["total"] else 0.0
-    words = chart.plain(f"{job['analysis']} of {job['model']} · {progress_words(job)}")
+    about = f"{job['analysis']} of {job['model']} · {progress_words(job)}"
+    words = chart.plain(f"{about} · layers {job['layers']} · job {job['id']}")
     if not cancel:
         st.progress(share, text=words)
         return

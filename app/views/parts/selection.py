@@ -32,9 +32,8 @@ def opened(names: list[str]) -> None:
 
 
 def opened_in_table(names: list[str]) -> None:
-    """Open the layers whose rows are ticked; the table keeps its own ticks."""
-    if names:
-        st.session_state[LAYERS] = names
+    """Open the layers whose rows are ticked, the first if none is; the table keeps its ticks."""
+    st.session_state[LAYERS] = names
 
 
 def table_version() -> int:

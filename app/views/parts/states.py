@@ -6,12 +6,21 @@ import streamlit as st
 
 from app.views.parts.chart import plain
 
+LENGTH = 200  # of a message that is shown where it happened; logs hold the whole
+
 
 def empty(title: str, advice: str) -> None:
     """Say that there is nothing yet, and what to do."""
     with st.container(border=True):
         st.subheader(plain(title), anchor=False)
         st.markdown(advice)
+
+
+def short(sentence: str, length: int = LENGTH) -> str:
+    """Return a sentence that lists hundreds of names without most of them."""
+    if len(sentence) <= length:
+        return sentence
+    return f"{sentence[:length].rpartition(' ')[0] or sentence[:length]} …"
 
 
 def failed(sentence: str) -> None:
