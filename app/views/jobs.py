@@ -92,13 +92,18 @@ def _active_twin(
     client: Any, declared: Mapping[str, Any], model: str, params: Mapping[str, Any], layers: str
 ) -> str | None:
     """Return the id of a job that waits or runs and was asked for the very same, or None."""
-    wanted = _given(json.loads(json.dumps(parse_params(declared, params))))
-    for job in running.active(client.store.jobs(), model).to_dict("records"):
-        asked = _given(parse_params(declared, _given(json.loads(job["params"] or "{}"))))
-        same = json.loads(json.dumps(asked)) == wanted
-        if same and (job["analysis"], job["layers"]) == (declared["name"], layers):
+    wanted = _checked(declared, params)
+    active = running.active(client.store.jobs(), model)
+    alike = active[(active["analysis"] == declared["name"]) & (active["layers"] == layers)]
+    for job in alike.to_dict("records"):
+        if _checked(declared, _given(json.loads(job["params"] or "{}"))) == wanted:
             return str(job["id"])
     return None
+
+
+def _checked(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
+    """Return parameters as the store keeps them, defaults filled in."""
+    return json.loads(json.dumps(_given(parse_params(declared, params))))
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -150,6 +150,15 @@ def test_a_job_that_runs_is_not_launched_again(fresh, opened):
     assert len(fresh.calls) == 2
 
 
+def test_a_running_job_of_another_analysis_is_no_obstacle(fresh, opened):
+    others = {"target_reduction": 0.5}  # which the analysis to launch does not know
+    fake_client.add_job(fresh.own, "tiny", "welore", labels=["a"], state="RUNNING", params=others)
+    at = opened(fresh, "jobs?model=tiny&analysis=made_up")
+    button(at, "Launch").click().run()
+    assert not at.error
+    assert len(fresh.calls) == 1
+
+
 def test_names_of_heads_are_possible_only_where_heads_are_asked_for(fresh, opened):
     at = opened(fresh, "jobs?model=tiny&glob=blocks.0.q[head 1]")
     assert button(at, "Launch").disabled

@@ -17,7 +17,7 @@ from jobs.errors import JobError
 RESUMABLE = ("FAILED", "CANCELLED", "INTERRUPTED")
 UNIT_COLUMNS = ("label", "state", "message", "seconds", "device")
 TOLD = ("failed", "zero")  # rows without numbers that say why
-FIRST_DRAWN = {"ratio": 0, "rank": 1}  # the kinds of columns that answer this tool's question
+FIRST_DRAWN = {"rank": 0, "ratio": 1}  # the kinds of columns that answer this tool's question
 CARDS = 5  # in a row
 
 
