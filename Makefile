@@ -27,7 +27,8 @@ $(BIN)/python:
 
 $(VENV)/.installed: requirements.txt constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (a few minutes the first time)"
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@# Alone, for that index holds few other versions; what torch needs comes with the next line.
+	@$(PIP) --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
 	@$(PIP) -r requirements.txt
 	@touch $@
 
