@@ -11,7 +11,8 @@ import pkgutil
 import types
 import typing
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
 import analysis
 
@@ -30,6 +31,36 @@ class Array:
     """Annotation of a row field that holds an n-dimensional array, kept as an `.npy` artifact."""
 
 
+class Report(Protocol):
+    """How a long analysis says where it is; calls are cheap, and few of them reach the store."""
+
+    folder: Path | None
+    """Where a training run keeps its checkpoints; it finds them there when it is resumed."""
+
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Say that `done` of `total` parts of the work are finished, and what comes next."""
+
+
+@dataclasses.dataclass
+class Quiet:
+    """A `Report` that nobody reads."""
+
+    folder: Path | None = None
+
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Say nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a call would take, predicted from headers and parameters alone."""
+
+    words: str  # "64 windows of 128 tokens, 8 probes: 65,536 token passes"
+    bytes: int = 0  # peak memory beside the loaded program
+    seconds: float | None = None  # rough, on two cores; None: not known
+    cure: str = ""  # what to change where it is too much, as a clause: "choose fewer layers"
+
+
 @dataclasses.dataclass(frozen=True)
 class Analysis:
     """What one registered file declares."""
@@ -42,25 +73,41 @@ class Analysis:
     params: type
     row: type
     function: Callable[..., Iterable[Any]]
+    work: Callable[..., Work] | None = None
 
 
 _registered: dict[str, Analysis] = {}
 
 
 def register(
-    *, title: str, view: str, unit: Unit, version: int = 1
+    *,
+    title: str,
+    view: str,
+    unit: Unit,
+    version: int = 1,
+    work: Callable[..., Work] | None = None,
 ) -> Callable[[Function], Function]:
     """Enrol the decorated function under its module's name.
 
     The module must define the frozen dataclasses `Params` and `Row` above it. `version` is part of
     the key of every stored result: raise it when the same input would give another number.
+    What the function is called with depends on its unit:
+
+        matrix    f(matrix, params)                   one labelled weight matrix
+        spectra   f(spectra, params)                  all stored spectra of a model
+        model     f(model, inputs, params, report)    an opened model, with text
+        series    f(series, params, report)           checkpoints in order
+        training  f(inputs, params, report)           what trains a model of its own
+
+    `work(source, params, layers)` predicts what a call would take, from a `Source`'s headers (None
+    for training) and the names of the chosen layers; it raises AnalysisError for what cannot work.
     """
 
     def enrol(function: Function) -> Function:
         scope = function.__globals__
         name = function.__module__.rpartition(".")[2]
         _registered[name] = Analysis(
-            name, title, view, unit, version, scope["Params"], scope["Row"], function
+            name, title, view, unit, version, scope["Params"], scope["Row"], function, work
         )
         return function
 

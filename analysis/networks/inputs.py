@@ -1,0 +1,274 @@
+"""What a model is run on: windows of text, labelled texts, or arrays.
+
+Causal models read one stream of tokens, opened by one beginning-of-text token where the tokenizer
+has one; it is cut into windows that do not overlap. Encoders read each window between the
+tokenizer's own opening and closing tokens.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.networks.errors import BadInput
+from analysis.networks.opened import OpenedModel
+from analysis.networks.transformer import Task
+
+BUNDLED = "bundled held-out text"
+LONG_TOKEN = 32  # characters: a prefix of this many for each token is enough to cut from
+TABLES = (".csv", ".tsv", ".jsonl")
+PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")  # count from pad_token_id + 1
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with their classes, padded to one length."""
+
+    ids: Tensor  # (count, length) int64
+    mask: Tensor  # (count, length) int64, 0 on padding
+    labels: Tensor  # (count,) int64
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The text that a parameter names (None: the bundled one), as its model reads it."""
+
+    model: OpenedModel | None = None
+    text: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, or the bundled text's."""
+        return Path(self.text).name if self.text else BUNDLED
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the content, whatever its name."""
+        return hashlib.sha256(self._bytes).hexdigest()
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        if not self.text:
+            from analysis import sample
+
+            return sample.text("heldout").encode()
+        path = Path(self.text).expanduser()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BadInput(
+                f"the text {path} cannot be read ({error.strerror}): check the path"
+            ) from None
+
+    @cached_property
+    def _words(self) -> str:
+        try:
+            found = self._bytes.decode()
+        except UnicodeDecodeError:
+            raise BadInput(
+                f"{self.name} is no UTF-8 text: convert it, or give token ids as .npy"
+            ) from None
+        if not found.strip():
+            raise BadInput(f"{self.name} is empty: give a text with words in it")
+        return found
+
+    def tokens(self, most: int | None = None) -> Tensor:
+        """Return the ids of the text, (N,) int64, or the first `most` of them.
+
+        Raises BadInput for an empty or unreadable text, and for ids outside the vocabulary;
+        NotRunnable when the model has no tokenizer.
+        """
+        if self._is("npy"):
+            return self._ids()[:most]
+        tokenizer = self._opened.tokenizer()
+        bos = [] if _encloses(tokenizer, self._opened.task) else _opening(tokenizer)
+        words = self._words if most is None else self._words[: LONG_TOKEN * (most + 1)]
+        found = tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = torch.tensor([*bos, *found], dtype=torch.int64)
+        if most is not None and len(ids) < most and len(words) < len(self._words):
+            return self.tokens()[:most]
+        return ids[:most]
+
+    def windows(self, count: int, length: int) -> Tensor:
+        """Return the text's first windows, (count, length) int64.
+
+        Raises BadInput when the text is too short or a window longer than the model's positions.
+        """
+        self._check(length)
+        before, after = self._ends()
+        inner = length - len(before) - len(after)
+        if count < 1 or inner < 1:
+            raise BadInput(
+                f"{count} windows of {length} tokens hold nothing: ask for at least one window of "
+                f"{len(before) + len(after) + 1} tokens"
+            )
+        ids = self.tokens(count * inner)
+        if len(ids) < count * inner:
+            raise BadInput(
+                f"{self.name} has {len(ids)} tokens for {self._opened.name}, and {count} windows "
+                f"of {length} need {count * inner}: give a longer text, or fewer or shorter windows"
+            )
+        cut = ids.view(count, inner)
+        ends = [torch.tensor(side, dtype=torch.int64).expand(count, -1) for side in (before, after)]
+        return torch.cat([ends[0], cut, ends[1]], dim=1)
+
+    def labelled(self, count: int, length: int) -> Labelled:
+        """Return the first texts of a table with the columns `text` and `label`.
+
+        Raises BadInput for anything but a .csv, .tsv or .jsonl with both, and for unknown labels.
+        """
+        self._check(length)
+        rows = self._rows()
+        if len(rows) < count:
+            raise BadInput(
+                f"{self.name} has {len(rows)} texts, {count} are asked for: ask for fewer"
+            )
+        labels = [self._label(row["label"]) for row in rows[:count]]
+        encoded = self._opened.tokenizer()(
+            [str(row["text"]) for row in rows[:count]],
+            padding="max_length", truncation=True, max_length=length, return_tensors="pt",
+        )  # fmt: skip
+        return Labelled(encoded["input_ids"], encoded["attention_mask"], torch.tensor(labels))
+
+    def words(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """Return one readable string a token; the number itself where there is no tokenizer."""
+        plain = [int(i) for i in ids]
+        if self._is("npy"):
+            return [str(i) for i in plain]
+        tokenizer = self._opened.tokenizer()
+        return [str(tokenizer.decode([i])) for i in plain]
+
+    def arrays(self) -> tuple[Tensor, Tensor] | None:
+        """Return X and Y of an .npz file as float64, or None when no file was given.
+
+        Raises BadInput for a file that does not hold both, with as many rows each.
+        """
+        if not self.text:
+            return None
+        try:
+            with np.load(io.BytesIO(self._bytes), allow_pickle=False) as held:
+                X, Y = held["X"], held["Y"]
+        except (ValueError, KeyError, OSError, TypeError):
+            raise BadInput(
+                f"{self.name} holds no arrays X and Y: give an .npz file with both"
+            ) from None
+        if len(X) != len(Y) or not len(X):
+            raise BadInput(f"{self.name} has {len(X)} rows of X and {len(Y)} of Y: give as many")
+        return torch.from_numpy(np.asarray(X, np.float64)), torch.from_numpy(
+            np.asarray(Y, np.float64)
+        )
+
+    @property
+    def _opened(self) -> OpenedModel:
+        if self.model is None:
+            raise BadInput("there is no model to read the text: open one first")
+        return self.model
+
+    def _is(self, suffix: str) -> bool:
+        return bool(self.text) and str(self.text).lower().endswith(f".{suffix}")
+
+    def _ids(self) -> Tensor:
+        try:
+            held = np.load(io.BytesIO(self._bytes), allow_pickle=False)
+        except (ValueError, OSError):
+            raise BadInput(f"{self.name} is no .npy array: write it with numpy.save") from None
+        if held.ndim != 1 or held.dtype.kind not in "iu" or not held.size:
+            raise BadInput(
+                f"{self.name} holds {held.dtype} of shape {held.shape}: "
+                "expected one row of token ids"
+            )
+        vocabulary = int(getattr(self._opened.config, "vocab_size", 0))
+        if held.min() < 0 or (vocabulary and held.max() >= vocabulary):
+            raise BadInput(
+                f"{self.name} has the token id {held.max() if held.min() >= 0 else held.min()}, "
+                f"outside of the model's {vocabulary}: tokenise the text with its own tokenizer"
+            )
+        return torch.from_numpy(held.astype(np.int64))
+
+    def _ends(self) -> tuple[list[int], list[int]]:
+        """Return the tokens that open and close each window."""
+        if self._is("npy"):
+            return [], []
+        tokenizer = self._opened.tokenizer()
+        if not _encloses(tokenizer, self._opened.task):
+            return [], []
+        return [tokenizer.cls_token_id], [tokenizer.sep_token_id]
+
+    def _check(self, length: int) -> None:
+        most = positions(self._opened.config)
+        if most is not None and length > most:
+            raise BadInput(
+                f"{self._opened.name} has {most} positions, and windows of {length} tokens are "
+                f"asked for: ask for at most {most}"
+            )
+
+    def _rows(self) -> list[dict[str, Any]]:
+        suffix = Path(self.text or "").suffix.lower()
+        if suffix not in TABLES:
+            raise BadInput(
+                f"{self._opened.name} is a classifier, and {self.name} has no labels: give a .csv, "
+                ".tsv or .jsonl file with the columns text and label"
+            )
+        try:
+            rows = (
+                [json.loads(line) for line in self._words.splitlines() if line.strip()]
+                if suffix == ".jsonl"
+                else list(
+                    csv.DictReader(
+                        io.StringIO(self._words), delimiter="\t" if suffix == ".tsv" else ","
+                    )
+                )
+            )
+        except (ValueError, csv.Error):
+            rows = []
+        if not rows or not all(
+            isinstance(row, dict) and {"text", "label"} <= row.keys() for row in rows
+        ):
+            raise BadInput(
+                f"{self.name} lacks the columns text and label: name them so in its first line"
+            )
+        return rows
+
+    def _label(self, given: Any) -> int:
+        config = self._opened.config
+        names = dict(getattr(config, "label2id", None) or {})
+        count = int(getattr(config, "num_labels", len(names)))
+        if str(given) in names:
+            return int(names[str(given)])
+        if str(given).isdigit() and int(given) < count:
+            return int(given)
+        raise BadInput(
+            f"{self.name} has the label {given!r}: {self._opened.name} knows "
+            f"{', '.join(sorted(names)) or f'0 to {count - 1}'}"
+        )
+
+
+def positions(config: Any) -> int | None:
+    """Return how many positions a model has, or None where any number does."""
+    text = getattr(config, "text_config", None) or config
+    found = next(
+        (getattr(text, n) for n in ("max_position_embeddings", "n_positions") if hasattr(text, n)),
+        None,
+    )
+    if found is None:
+        return None
+    shift = (text.pad_token_id or 0) + 1 if text.model_type in PADDED_POSITIONS else 0
+    return int(found) - shift
+
+
+def _encloses(tokenizer: Any, task: Task) -> bool:
+    both = tokenizer.cls_token_id is not None and tokenizer.sep_token_id is not None
+    return task != "causal" and both
+
+
+def _opening(tokenizer: Any) -> list[int]:
+    return [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]

@@ -1,0 +1,169 @@
+"""Running a transformers model from its folder: no remote code, no pickle unless allowed."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from analysis.networks.errors import NotRunnable
+from analysis.weights.source import Source
+
+Task = Literal["causal", "masked", "classifier", "encoder"]
+ENDINGS: tuple[tuple[str, Task], ...] = (
+    ("ForCausalLM", "causal"),
+    ("LMHeadModel", "causal"),
+    ("ForMaskedLM", "masked"),
+    ("ForPreTraining", "masked"),
+    ("ForSequenceClassification", "classifier"),
+)
+CLASSES = {
+    "causal": "AutoModelForCausalLM",
+    "masked": "AutoModelForMaskedLM",
+    "classifier": "AutoModelForSequenceClassification",
+    "encoder": "AutoModel",
+}
+UNUSED = ("pooler.",)  # of an encoder, whose hidden states are what is read
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model")
+
+
+def task_of(source: Source) -> Task:
+    """Return what the head named in the configuration is for; "encoder" when it names none."""
+    named = _listed(source).facts.architecture
+    return next((task for ending, task in ENDINGS if named.endswith(ending)), "encoder")
+
+
+def folder_of(source: Source) -> Path:
+    """Return the folder that transformers opens: of an adapter its base's, of a series its last."""
+    listed = _listed(source)
+    if listed.kind == "series":
+        return folder_of(listed.at(listed.steps[-1].number))
+    return listed.path if listed.path.is_dir() else listed.path.parent
+
+
+def config_of(source: Source) -> Any:
+    """Return the configuration. Raises NotRunnable when transformers cannot read one."""
+    from transformers import AutoConfig
+
+    if not source.config:
+        raise NotRunnable(
+            f"{source.name} has no config.json, so there is no forward pass: give a folder in "
+            "Hugging Face layout"
+        )
+    try:
+        return AutoConfig.from_pretrained(
+            folder_of(source), local_files_only=True, trust_remote_code=False
+        )
+    except (ValueError, KeyError, OSError) as error:
+        raise _unknown(source, error) from None
+
+
+def tokenizer_of(source: Source) -> Any:
+    """Return the tokenizer beside the weights. Raises NotRunnable when there is none."""
+    from transformers import AutoTokenizer
+
+    folder = folder_of(source)
+    if not any((folder / name).exists() for name in TOKENIZERS):
+        raise NotRunnable(
+            f"{source.name} has no tokenizer beside its weights: give token ids with "
+            "--set text=IDS.npy, or put tokenizer.json into its folder"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError, OSError) as error:
+        raise NotRunnable(
+            f"the tokenizer of {source.name} cannot be read ({_first_line(error)}): "
+            "copy or download the model again"
+        ) from None
+
+
+def load(source: Source) -> nn.Module:
+    """Return the model with its head, in float32; an adapter is merged into its base.
+
+    Raises NotRunnable for a family that this transformers does not know, and when the files lack
+    weights, which would otherwise be random.
+    """
+    config = config_of(source)
+    network = _merged(source, _loaded(source, config))
+    network.requires_grad_(True)
+    network.config.use_cache = False  # type: ignore[union-attr]
+    return network
+
+
+def _loaded(source: Source, config: Any) -> nn.Module:
+    import transformers
+
+    chosen = getattr(transformers, CLASSES[task_of(source)])
+    try:
+        with _hushed():
+            network, said = chosen.from_pretrained(
+                folder_of(source),
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="eager",
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **({} if _listed(source).allow_pickle else {"use_safetensors": True}),
+            )
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        raise _unknown(source, error) from None
+    missing = [n for n in sorted(said["missing_keys"]) if not n.startswith(UNUSED)]
+    if missing:
+        raise NotRunnable(
+            f"the files of {source.name} lack {len(missing)} weights of a {type(network).__name__} "
+            f"({missing[0]}, ...), which would be random: give the whole model"
+        )
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def _merged(source: Source, network: nn.Module) -> nn.Module:
+    if source.kind != "adapter":
+        return network
+    import warnings
+
+    with warnings.catch_warnings():
+        # peft reads an attribute that transformers is about to rename.
+        warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)
+        from peft import PeftModel
+
+        adapted: Any = PeftModel.from_pretrained(network, str(source.path))  # type: ignore[arg-type]
+        merged: nn.Module = adapted.merge_and_unload()
+    return merged
+
+
+def _listed(source: Source) -> Source:
+    return source.base if source.kind == "adapter" and source.base is not None else source
+
+
+def _unknown(source: Source, error: Exception) -> NotRunnable:
+    return NotRunnable(
+        f"transformers cannot run {source.name} ({_first_line(error)}): only models of its own "
+        "classes run here"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(".")
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep the library's progress bar and its table of missing weights away: we say what lacks."""
+    from transformers.utils import logging as library
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    had_bar, disabled = library.is_progress_bar_enabled(), logger.disabled
+    library.disable_progress_bar()
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = disabled
+        if had_bar:
+            library.enable_progress_bar()

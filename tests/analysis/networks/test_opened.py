@@ -1,0 +1,164 @@
+"""The network made from files is the one transformers makes, and its blocks are the layers."""
+
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from analysis import sample
+from analysis.networks.errors import NotRunnable
+from analysis.networks.opened import OpenedModel
+from analysis.weights import load
+
+LLAMA = LlamaConfig(
+    vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+    num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32,
+)  # fmt: skip
+GPT2 = GPT2Config(vocab_size=40, n_embd=16, n_layer=2, n_head=4, n_positions=32)
+BERT = BertConfig(
+    vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+    num_attention_heads=4, max_position_embeddings=32,
+)  # fmt: skip
+
+
+def saved(model, folder):
+    model.eval().save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "task"),
+    [
+        (LlamaForCausalLM, LLAMA, "causal"),
+        (GPT2LMHeadModel, GPT2, "causal"),
+        (BertForMaskedLM, BERT, "masked"),
+        (BertModel, BERT, "encoder"),
+    ],
+)
+def test_the_network_answers_as_the_model_that_was_saved(tmp_path, kind, config, task):
+    torch.manual_seed(0)
+    model = saved(kind(config), tmp_path)
+    opened = OpenedModel.open(tmp_path)
+    assert (opened.runs, opened.task) == ("transformer", task)
+    ids = torch.randint(40, (2, 9))
+    with torch.no_grad():
+        ours, theirs = opened.network()(input_ids=ids)[0], model(input_ids=ids)[0]
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "config"), [(LlamaForCausalLM, LLAMA), (GPT2LMHeadModel, GPT2)])
+def test_each_layer_is_a_block_of_the_running_network(tmp_path, kind, config):
+    torch.manual_seed(1)
+    saved(kind(config), tmp_path)
+    opened = OpenedModel.open(tmp_path)
+    network = opened.network()
+    refs = {ref.label.layer: ref for ref in opened.source.matrices()}
+    for layer in opened.layers:
+        block, ref = opened.block(network, layer), refs[layer]
+        stored = load(ref).rows(0, ref.shape[0])
+        seen = block.values if ref.view.row_axis == 0 else block.values.T
+        assert torch.equal(seen, stored), layer
+        assert block.values.numel() == ref.shape[0] * ref.shape[1]
+
+
+def test_float64_and_a_second_derivative_are_to_be_had(tmp_path):
+    saved(LlamaForCausalLM(LLAMA), tmp_path)
+    network = OpenedModel.open(tmp_path).network(dtype=torch.float64)
+    weight = network.model.layers[0].self_attn.k_proj.weight
+    loss = network(input_ids=torch.arange(8)[None]).logits.square().sum()
+    [first] = torch.autograd.grad(loss, weight, create_graph=True)
+    [second] = torch.autograd.grad(first.sum(), weight)
+    assert weight.dtype == torch.float64
+    assert second.abs().max() > 0
+
+
+def test_weights_that_are_not_in_the_files_are_not_made_up(tmp_path):
+    saved(LlamaForCausalLM(LLAMA), tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(NotRunnable, match=r"lack 1 weights .*would be random"):
+        OpenedModel.open(tmp_path).network()
+
+
+def test_a_model_without_a_tokenizer_says_what_to_give(tmp_path):
+    saved(LlamaForCausalLM(LLAMA), tmp_path)
+    with pytest.raises(NotRunnable, match=r"no tokenizer .*--set text=IDS\.npy"):
+        OpenedModel.open(tmp_path).tokenizer()
+
+
+def test_an_unknown_family_is_a_sentence(tmp_path):
+    save_file({"w": torch.ones(4, 4)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"model_type": "nobody_knows"}')
+    with pytest.raises(NotRunnable, match="transformers cannot run"):
+        OpenedModel.open(tmp_path).network()
+
+
+def test_an_unknown_layer_is_a_sentence():
+    with pytest.raises(NotRunnable, match=r"has no layer .blocks\.9\.q."):
+        OpenedModel.open(sample.MODEL, layers=["blocks.9.q"])
+
+
+def chained(folder, **tensors):
+    save_file({name.replace("__", "."): t.double() for name, t in tensors.items()}, folder)
+    return OpenedModel.open(folder)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+def test_a_chain_of_linear_weights_runs(tmp_path, activation):
+    generator = torch.Generator().manual_seed(2)
+    # The tenth layer is named so that sorting by letters would put it second.
+    sizes = {f"{i}": (5, 5) for i in range(1, 10)} | {"10": (3, 5)}
+    made = {f"{n}__weight": torch.randn(*s, generator=generator) for n, s in sizes.items()}
+    made["10__bias"] = torch.randn(3, generator=generator)
+    opened = chained(tmp_path / "mlp.safetensors", **made)
+    assert opened.runs == "chain"
+    x = torch.randn(7, 5, generator=generator, dtype=torch.float64)
+    function = {"linear": lambda v: v, "relu": torch.relu, "tanh": torch.tanh}[activation]
+    y = x
+    for name in sizes:
+        y = y @ made[f"{name}__weight"].double().T
+        y = y + made["10__bias"].double() if name == "10" else function(y)
+    assert torch.allclose(opened.network(dtype=torch.float64, activation=activation)(x), y)
+
+
+def test_a_convolution_under_a_linear_layer_runs(tmp_path):
+    torch.manual_seed(3)
+    conv, head = torch.nn.Conv1d(2, 4, 3, bias=False), torch.nn.Linear(4 * 6, 5, bias=False)
+    opened = chained(
+        tmp_path / "cnn.safetensors", conv__weight=conv.weight.data, head__weight=head.weight.data
+    )
+    x = torch.randn(3, 2, 8)
+    expected = head(conv(x).flatten(1))
+    assert torch.allclose(opened.network()(x), expected, atol=1e-6)
+    from analysis.networks import chain
+
+    assert chain.input_shape(chain.layers_of(opened.source)) == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ({"a__weight": (4, 5), "b__weight": (3, 5)}, "b.weight does not follow a.weight"),
+        ({"a__weight": (4, 3, 2, 2)}, r"holds a.weight \(4 x 3 x 2 x 2\)"),
+        ({"a__weight": (4, 5), "scale": (3,)}, "holds scale"),
+    ],
+)
+def test_what_is_no_chain_says_why(tmp_path, shapes, said):
+    opened = chained(
+        tmp_path / "net.safetensors", **{name: torch.ones(*shape) for name, shape in shapes.items()}
+    )
+    with pytest.raises(NotRunnable, match=said):
+        opened.network()
