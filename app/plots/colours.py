@@ -29,6 +29,7 @@ LIGHT: dict[Role, str] = {
     "floor": "#7b828a",
     "fit": "#c2410c",
     "other": "#0072b2",
+    "control": "#0b7a58",
 }
 DARK: dict[Role, str] = {
     "layer": "#8ba3ff",
@@ -41,6 +42,7 @@ DARK: dict[Role, str] = {
     "floor": "#a3a8ae",
     "fit": "#ff8a5b",
     "other": "#56b4e9",
+    "control": "#43c59e",
 }
 OVERLAID = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999999")
 OVERLAID_DARK = ("#56b4e9", "#e69f00", "#2bb88f", "#ff7a45", "#9aa7ff", "#e29ac4", "#bbbbbb")
@@ -71,6 +73,12 @@ def overlaid(position: int, *, dark: bool) -> str:
     """Return the colour of the n-th of several layers drawn together."""
     colours = OVERLAID_DARK if dark else OVERLAID
     return colours[position % len(colours)]
+
+
+def translucent(hexadecimal: str, share: float) -> str:
+    """Return a colour that lets what is under it show through."""
+    red, green, blue = (int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share:g})"
 
 
 def steps(kind: str, *, dark: bool) -> tuple[tuple[float, str], ...]:

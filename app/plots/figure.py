@@ -11,8 +11,9 @@ import numpy as np
 
 # What a line stands for; colour and stroke follow from it (plots/colours.py).
 Role = Literal[
-    "layer", "shuffled", "noise", "edge", "energy", "optimal", "welore", "floor", "fit", "other"
-]
+    "layer", "shuffled", "noise", "edge", "energy", "optimal", "welore", "floor", "fit", "other",
+    "control",
+]  # fmt: skip
 MOST_POINTS = 256
 
 
@@ -30,13 +31,19 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One curve, row of bars, or histogram (`steps`: `x` are n+1 edges of n bins)."""
+    """One curve, row of bars, histogram, cloud of points, or band.
+
+    `steps`: `x` are n+1 edges of n bins. `band`: the area from `y` up to `upper`. `points` and
+    `bars` have whiskers from `lower` to `upper` where these are given.
+    """
 
     name: str
     x: np.ndarray
     y: np.ndarray
     role: Role = "layer"
-    kind: Literal["line", "bars", "steps"] = "line"
+    kind: Literal["line", "bars", "steps", "points", "band"] = "line"
+    upper: np.ndarray | None = None
+    lower: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

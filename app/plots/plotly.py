@@ -55,7 +55,17 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
         colours.overlaid(place, dark=dark) if several else colours.colour(series.role, dark=dark)
     )
     if series.kind == "bars":
-        return go.Bar(name=series.name, x=series.x, y=series.y, marker={"color": colour})
+        return go.Bar(
+            name=escape(series.name),
+            x=series.x,
+            y=series.y,
+            marker={"color": colour},
+            error_y=_whiskers(series),
+        )
+    if series.kind == "points":
+        return _points(series, colour)
+    if series.kind == "band":
+        return _band(series, colour)
     x, y = (series.x, series.y) if series.kind == "line" else _staircase(series)
     dash = colours.DASHES.get(series.role, "solid")
     return go.Scatter(
@@ -65,6 +75,47 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
         mode="lines",
         line={"color": colour, "width": WIDTHS.get(series.role, 1.6), "dash": dash},
         hovertemplate=f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>",
+    )
+
+
+def _points(series: Series, colour: str) -> go.Scatter:
+    return go.Scatter(
+        name=escape(series.name),
+        x=series.x,
+        y=series.y,
+        mode="markers",
+        marker={"color": colour, "size": 7},
+        error_y=_whiskers(series),
+        hovertemplate=f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>",
+    )
+
+
+def _whiskers(series: Series) -> dict[str, Any] | None:
+    """Return plotly's error bars, which are lengths, from a series' ends, which are places."""
+    if series.upper is None or series.lower is None:
+        return None
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": series.upper - series.y,
+        "arrayminus": series.y - series.lower,
+        "thickness": 1.2,
+        "width": 3,
+    }
+
+
+def _band(series: Series, colour: str) -> go.Scatter:
+    """Return one closed outline: up along the lower edge and back along the upper one."""
+    upper = series.y if series.upper is None else series.upper
+    return go.Scatter(
+        name=escape(series.name),
+        x=np.concatenate([series.x, series.x[::-1]]),
+        y=np.concatenate([series.y, upper[::-1]]),
+        mode="lines",
+        fill="toself",
+        fillcolor=colours.translucent(colour, 0.22),
+        line={"width": 0.6, "color": colours.translucent(colour, 0.5)},
+        hoverinfo="skip",
     )
 
 

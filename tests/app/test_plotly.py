@@ -4,7 +4,7 @@ import pytest
 from app.plots import bars, grid
 from app.plots.decay import Axes, Curve, one_decay, overlaid_decays
 from app.plots.density import eigenvalue_density
-from app.plots.figure import Axis, Cells, Figure, Mark, Scale
+from app.plots.figure import Axis, Cells, Figure, Mark, Scale, Series
 from app.plots.plotly import render_plotly
 
 CELLS = Cells(
@@ -135,3 +135,23 @@ def test_a_large_map_is_drawn_without_numbers():
         Figure("wide", "", Axis("block", names=names), Axis(names=("q",)), cells=wide)
     )
     assert set(targets(drawn).text) == {""}
+
+
+def test_whiskers_reach_from_the_lower_to_the_upper_end():
+    x, y = np.arange(2.0), np.array([3.0, 5.0])
+    series = Series(
+        "s", x, y, kind="points", lower=np.array([2.0, 4.5]), upper=np.array([7.0, 6.0])
+    )
+    [drawn] = render_plotly(Figure("", "", Axis(), Axis(), series=(series,))).data
+    assert (y + drawn.error_y.array).tolist() == [7.0, 6.0]
+    assert (y - drawn.error_y.arrayminus).tolist() == [2.0, 4.5]
+
+
+def test_a_band_is_closed_and_lets_curves_show_through():
+    band = Series("b", np.arange(3.0), np.zeros(3), "control", "band", upper=np.ones(3))
+    [drawn] = render_plotly(Figure("", "", Axis(), Axis(), series=(band,))).data
+    assert list(zip(drawn.x, drawn.y, strict=True)) == [
+        (0, 0), (1, 0), (2, 0), (2, 1), (1, 1), (0, 1),
+    ]  # fmt: skip
+    assert drawn.fill == "toself"
+    assert drawn.fillcolor.startswith("rgba(")
