@@ -3,8 +3,8 @@
 The formulas stand in `analysis/numerics`, each beside the column it fills: `ranks` (effective,
 stable, energy and numerical ranks), `noise_floor`, `noise_ratio` (relative to noise of the same
 shape), `bulk` (Marchenko-Pastur, Tracy-Widom, Gavish-Donoho), `power_law`, and `weightwatcher` (the
-table of that tool, with its defects mended). Measures of a difference of checkpoints use the
-singular values above the noise floor only.
+table of that tool, with its defects mended). Measures of an update (of an adapter, or a difference
+of checkpoints) use the singular values above the noise floor only, and `basis` says so.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,7 @@ from analysis.numerics.ranks import Ranks
 from analysis.numerics.weightwatcher import WeightWatcher
 from analysis.registry import Array, register
 from analysis.weights.matrix import Matrix, ZeroMatrix
-
-DELTA = "delta"
+from analysis.weights.updates import is_update
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,18 @@ class Row(Vectors, WeightWatcher, PowerLaw, Shuffled, Bulk, NoiseRatios, Ranks, 
 def spectrum(matrix: Matrix, params: Params) -> Iterator[Row]:
     """Measure the singular values of one weight matrix.
 
-    Raises NonFinite when an entry is NaN or infinite and ZeroMatrix when all are zero. Yields
-    nothing for a difference with no singular value above its noise floor.
+    Raises NonFinite when an entry is NaN or infinite, and ZeroMatrix when all are zero or nothing
+    of an update is above its noise floor.
     """
     own = matrix.spectrum()
     if own.values[0] == 0:
         raise ZeroMatrix(f"{matrix.label.layer}: every entry is zero, there is nothing to measure")
-    delta = matrix.label.view == DELTA
+    delta = is_update(matrix.label.view)
     if delta and own.values[0] <= own.noise_floor:
-        return
+        raise ZeroMatrix(
+            f"{matrix.label.layer}: its largest singular value, {own.values[0]:.3g}, is below the "
+            f"noise floor of {own.noise_floor:.3g}: all of the update may be rounding"
+        )
     found = measures(
         own.values,
         matrix.shape,

@@ -40,7 +40,7 @@ class OpenedModel:
 
         Raises BadModel as `open_model` does, and NotRunnable for a layer that it does not have.
         """
-        source = open_model(path, allow_pickle=allow_pickle, **({"base": base} if base else {}))
+        source = open_model(path, base=base, allow_pickle=allow_pickle)
         known = [ref.label.layer for ref in source.matrices()]
         for layer in layers or ():
             if layer not in known:

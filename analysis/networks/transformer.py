@@ -38,10 +38,13 @@ def task_of(source: Source) -> Task:
 
 def folder_of(source: Source) -> Path:
     """Return the folder that transformers opens: of an adapter its base's, of a series its last."""
-    listed = _listed(source)
-    if listed.kind == "series":
-        return folder_of(listed.at(listed.steps[-1].number))
+    listed = newest(_listed(newest(source)))
     return listed.path if listed.path.is_dir() else listed.path.parent
+
+
+def newest(source: Source) -> Source:
+    """Return the last checkpoint of a series; any other source is its own."""
+    return source.at(source.steps[-1].number) if source.steps else source
 
 
 def config_of(source: Source) -> Any:
@@ -131,7 +134,7 @@ def _merged(source: Source, network: nn.Module) -> nn.Module:
         warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)
         from peft import PeftModel
 
-        adapted: Any = PeftModel.from_pretrained(network, str(source.path))  # type: ignore[arg-type]
+        adapted: Any = PeftModel.from_pretrained(network, str(newest(source).path))
         merged: nn.Module = adapted.merge_and_unload()
     return merged
 
@@ -159,11 +162,11 @@ def _hushed() -> Iterator[None]:
 
     logger = logging.getLogger("transformers.modeling_utils")
     had_bar, disabled = library.is_progress_bar_enabled(), logger.disabled
-    library.disable_progress_bar()
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
     logger.disabled = True
     try:
         yield
     finally:
         logger.disabled = disabled
         if had_bar:
-            library.enable_progress_bar()
+            library.enable_progress_bar()  # type: ignore[no-untyped-call]

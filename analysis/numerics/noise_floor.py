@@ -70,6 +70,14 @@ def noise_floor(parts: Sequence[Rounding], largest: float, shape: tuple[int, int
     return max(Rounding("", rows, columns).norm, largest * max(shape) * EPS)
 
 
+def coarsest(parts: Sequence[Rounding]) -> str:
+    """Return the format of the part whose rounding is largest.
+
+    One entry outside a format makes a part count as the next wider one that holds them all.
+    """
+    return max(parts, key=lambda part: part.norm).dtype
+
+
 def rounding(blocks: Iterable[Tensor]) -> Rounding:
     """Return the rounding errors of a matrix in the coarsest format that all its entries fit."""
     tallies: list[_Tally] | None = None

@@ -19,8 +19,10 @@ A block is good until the next one is asked for: its memory may be used again.
 class Rows(Protocol):
     """A two-dimensional matrix read lazily.
 
-    A matrix made from several stored ones (a difference of checkpoints) also has an attribute
-    `rounded`: those matrices, as `Rows` of the same shape, whose rounding errors add.
+    A matrix made from stored ones also has an attribute `rounded`: those matrices, as `Rows`. Of a
+    difference of checkpoints they have its shape, and their rounding errors add. Anything else made
+    also has a method `error`: the bound on what their rounding does to it in the spectral norm, and
+    the format that they were rounded to.
     """
 
     @property

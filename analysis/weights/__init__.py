@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.weights.header import BadModel as BadModel
+    from analysis.weights.keys import files_of as files_of
     from analysis.weights.keys import fingerprint as fingerprint
     from analysis.weights.keys import matrix_key as matrix_key
     from analysis.weights.opening import open_model as open_model
@@ -22,6 +23,7 @@ _HOMES = {
     "MatrixRef": "refs",
     "Source": "source",
     "TensorInfo": "refs",
+    "files_of": "keys",
     "fingerprint": "keys",
     "load": "reading",
     "matrix_key": "keys",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.weights.header import BadModel, Stored, read_header
 
+ADAPTER = "adapter_model"
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 PICKLES = {".pt", ".pth", ".th", ".bin", ".ckpt"}
 # What trainers write beside the weights.
@@ -34,10 +35,9 @@ def read_file(path: Path, *, allow_pickle: bool = False) -> list[Stored]:
 def read_folder(folder: Path, *, allow_pickle: bool = False) -> list[Stored]:
     """Return the tensors of a folder that holds one model, [] when it holds none or several.
 
-    Safetensors come before pickles, and a single file before shards. Raises BadModel for an
-    adapter, a missing shard and what the files themselves raise.
+    Safetensors come before pickles, and a single file before shards. Raises BadModel for a missing
+    shard and what the files themselves raise.
     """
-    check_no_adapter(folder)
     for suffixes, single, index in LAYOUTS:
         files = weight_files(folder, suffixes)
         if folder / single in files or (len(files) == 1 and not SHARD.search(files[0].stem)):
@@ -57,16 +57,17 @@ def weight_files(folder: Path, suffixes: set[str] | None = None) -> list[Path]:
     return sorted(p for p in found if p.is_file() or p.is_symlink())
 
 
-def check_no_adapter(folder: Path) -> None:
-    """Raise BadModel when a folder holds a PEFT adapter."""
-    path = folder / "adapter_config.json"
-    if not path.is_file() and not (folder / "adapter_model.safetensors").is_file():
-        return
-    try:
-        base = str(json.loads(path.read_bytes())["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError):
-        base = "the model it belongs to"
-    raise BadModel(f"{folder} is a PEFT adapter: not supported yet; open its base model ({base})")
+def is_adapter(folder: Path) -> bool:
+    """Say whether a folder holds a PEFT adapter."""
+    return (folder / "adapter_config.json").is_file() or any(folder.glob(f"{ADAPTER}.*"))
+
+
+def adapter_file(folder: Path) -> Path:
+    """Return the weights file of an adapter's folder. Raises BadModel where it has none."""
+    for suffix in (".safetensors", ".bin"):
+        if (folder / f"{ADAPTER}{suffix}").exists():
+            return folder / f"{ADAPTER}{suffix}"
+    raise BadModel(f"{folder} has an adapter's configuration and no {ADAPTER}.safetensors: copy it")
 
 
 def _one(path: Path, allow_pickle: bool) -> list[Stored]:

@@ -9,8 +9,9 @@ from analysis.weights.header import BadModel
 
 ID = re.compile(r"^[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?$")
 WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"]
+WANTED += ["adapter_config.json"]
 TOKENIZER = ["tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "*.model"]
-PICKLED = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
+PICKLED = ["pytorch_model*.bin", "pytorch_model.bin.index.json", "adapter_model.bin"]
 UNWANTED = ["*/*", "consolidated*", "*.fp16.*"]  # other formats and second copies
 
 
@@ -26,10 +27,11 @@ def fetch(name: str, *, allow_pickle: bool = False) -> Path:
     The cache answers first, so that a model once opened works without a network. Raises BadModel
     when the model is in neither place or the hub cannot be reached.
     """
-    return _cached(name) or _downloaded(name, allow_pickle)
+    return cached(name) or _downloaded(name, allow_pickle)
 
 
-def _cached(name: str) -> Path | None:
+def cached(name: str) -> Path | None:
+    """Return the folder of a model's snapshot in the local cache, None where it is not whole."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -43,7 +45,8 @@ def _is_whole(folder: Path) -> bool:
     """Say whether a snapshot has its weights: other tools cache a configuration alone."""
     for index in folder.glob("*.safetensors.index.json"):
         return all((folder / shard).is_file() for shard in _shards(index))
-    return any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
+    wanted = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin")
+    return any(any(folder.glob(name)) for name in wanted)
 
 
 def _shards(index: Path) -> list[str]:

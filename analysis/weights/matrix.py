@@ -8,24 +8,30 @@ the store. The entries are read in blocks of rows; no float64 copy of a tall mat
 import hashlib
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.numerics.decomposition import leading_vectors, singular_values
-from analysis.numerics.noise_floor import Rounding, noise_floor, rounding
+from analysis.numerics.decomposition import EPS, leading_vectors, singular_values
+from analysis.numerics.low_rank import LowRank
+from analysis.numerics.noise_floor import coarsest, noise_floor, rounding
 from analysis.numerics.row_blocks import (
     InMemory,
+    block_rows,
     blocks_of,
+    in_float64,
     noise_blocks,
     shuffled_entries,
     tall_blocks,
 )
 from analysis.numerics.row_blocks import Rows as Rows
 from analysis.registry import AnalysisError
+from analysis.weights.labels import Label as Label
+from analysis.weights.labels import LayerSpectrum as LayerSpectrum
+from analysis.weights.labels import Spectrum as Spectrum
 
 HARMLESS = 1e-2  # of the noise floor: an error of the decomposition that no measure can see
 HARMLESS_IN_NOISE = 1e-8  # of the edge of a generated matrix
@@ -38,40 +44,7 @@ class NonFinite(AnalysisError):  # noqa: N818  a finding, not a fault
 
 
 class ZeroMatrix(AnalysisError):  # noqa: N818  as above
-    """Every entry of a matrix is zero, so there is nothing to measure."""
-
-
-@dataclass(frozen=True)
-class Label:
-    """Where a matrix sits in its model; see `view` for which part of the tensor it is."""
-
-    layer: str  # unique display name in the model
-    tensor: str  # name in the file
-    module: str  # "q", "k", "v", "o", "gate", "up", "down", "embed", "head", ... or its own name
-    block: int | None
-    view: str = "whole"  # or "head 3", "part q", "expert 2", "flattened", "slice 0,1", "delta"
-    kind: str = "linear"  # "linear", "embedding", "conv" or "other"
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """All singular values of one matrix, and how much of them is rounding."""
-
-    key: str
-    values: np.ndarray  # float64, descending, length min(rows, cols)
-    rows: int
-    cols: int
-    noise_floor: float = 0.0  # 0 for generated matrices
-    effective_dtype: str = "float64"
-
-
-@dataclass(frozen=True)
-class LayerSpectrum:
-    """What an analysis of unit "spectra" receives for each layer."""
-
-    label: Label
-    spectrum: Spectrum
-    dtype: str  # as stored
+    """Every entry of a matrix is zero, or may be rounding, so there is nothing to measure."""
 
 
 def recall_nothing(key: str) -> Spectrum | None:
@@ -119,12 +92,29 @@ class Matrix:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of the entries as stored."""
+        """Bytes of the entries as stored, of a low-rank update those of its factors."""
+        if isinstance(self._data, LowRank):
+            return self._data.stored_bytes
         return self.shape[0] * self.shape[1] * self._data.dtype.itemsize
 
     def dense(self) -> Tensor:
         """Return the whole matrix in its stored dtype, read anew at each call."""
         return self._data.rows(0, self.shape[0])
+
+    def factors(self) -> tuple[Tensor, Tensor] | None:
+        """Return B (rows x r) and A (r x cols), float64, with W = BA; None where W has none."""
+        return self._data.factors if isinstance(self._data, LowRank) else None
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (first row, rows in float64) from top to bottom.
+
+        A block is good until the next one is asked for: all of them share one buffer.
+        """
+        rows, cols = self.shape
+        step = block_rows(cols)
+        starts = range(0, rows, step)
+        stored = (self._data.rows(start, min(start + step, rows)) for start in starts)
+        yield from zip(starts, in_float64(stored), strict=True)
 
     def singular_values(self) -> Tensor:
         """Return the singular values, float64, descending."""
@@ -140,6 +130,7 @@ class Matrix:
     def shuffled(self, seed: int) -> Spectrum:
         """Return the spectrum of the same entries in a random order (seeded).
 
+        Here alone a low-rank update is formed whole: its entries have no factors once shuffled.
         Raises NonFinite as `spectrum` does.
         """
         return self._once(f"shuffled-{self.key}-seed{seed}", lambda key: self._shuffle(key, seed))
@@ -157,6 +148,9 @@ class Matrix:
         own = self.spectrum()
         least = max(own.noise_floor, RESOLVED * float(own.values[0]))
         count = min(LEADING, int((own.values > least).sum()))
+        if isinstance(self._data, LowRank):
+            U, V = (vectors.half().numpy() for vectors in self._data.leading_vectors(count))
+            return U, V
         # A power of two: dividing by it changes no digit.
         unit = 2.0 ** math.frexp(float(own.values[0]) / 2)[1]
         found = leading_vectors(tall_blocks(self._data), count, unit=unit, device=self._device)
@@ -172,19 +166,34 @@ class Matrix:
         return self._known[key]
 
     def _decompose(self, key: str) -> Spectrum:
-        stored = getattr(self._data, "rounded", [self._data])
-        parts = [rounding(self._finite(part)) for part in stored]
-        tall = tall_blocks(self._data)
-        resolution = HARMLESS * noise_floor(parts, 0.0, self.shape)
-        values = singular_values(tall, self._tall_shape, resolution=resolution, device=self._device)
+        error, dtype = self._error()
+        if isinstance(self._data, LowRank):
+            values = self._data.singular_values()
+        else:
+            values = singular_values(
+                tall_blocks(self._data),
+                self._tall_shape,
+                resolution=HARMLESS * error,
+                device=self._device,
+            )
         # So that their sum, the nuclear norm, is a number too; not(<=) holds for NaN.
         if not values[0] <= sys.float_info.max / len(values):
             raise NonFinite(
                 f"{self.label.layer} ({self.label.tensor}) has entries so large that its singular "
                 "values are beyond float64 (1e308): there is no spectrum"
             )
-        floor = noise_floor(parts, float(values[0]), self.shape)
-        return Spectrum(key, values, *self.shape, floor, effective_dtype(parts))
+        floor = max(error, float(values[0]) * max(self.shape) * EPS)
+        return Spectrum(key, values, *self.shape, floor, dtype)
+
+    def _error(self) -> tuple[float, str]:
+        """Return what the rounding of the stored entries does at most, and their format."""
+        stored = getattr(self._data, "rounded", [self._data])
+        parts = [rounding(self._finite(part)) for part in stored]
+        estimate = getattr(self._data, "error", None)
+        if estimate is not None:
+            bound, dtype = estimate()
+            return float(bound), str(dtype)
+        return noise_floor(parts, 0.0, self.shape), coarsest(parts)
 
     def _finite(self, data: Rows) -> Iterator[Tensor]:
         for block in tall_blocks(data)():
@@ -227,11 +236,3 @@ class Matrix:
 def noise_key(rows: int, cols: int, seed: int) -> str:
     """Return the key under which the noise spectrum of a shape is stored."""
     return f"noise-{rows}x{cols}-seed{seed}"
-
-
-def effective_dtype(parts: Sequence[Rounding]) -> str:
-    """Return the coarsest of the formats that the parts were rounded to.
-
-    One entry outside a format makes the part count as the next wider one that holds them all.
-    """
-    return max(parts, key=lambda part: part.norm).dtype

@@ -2,6 +2,7 @@
 
 from analysis.weights.fused import parts_of
 from analysis.weights.matrix import Label
+from analysis.weights.updates import of_the_whole
 
 KINDS = {"embedding": "embedding", "conv": "convolution"}
 MODULES = {
@@ -27,7 +28,7 @@ def why_not_linear(label: Label) -> str | None:
         return None
     if label.kind in KINDS:
         return KINDS[label.kind]
-    if label.view.startswith("head "):
+    if of_the_whole(label.view).startswith("head "):
         return "an attention head, part of a layer that takes part"
     if parts_of(label.module):
         return "a fused tensor whose parts take part"

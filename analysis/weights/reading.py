@@ -1,4 +1,7 @@
-"""Reading a labelled matrix: rows on request, from the file, in the stored dtype."""
+"""Reading a labelled matrix: rows on request, from the file, in the stored dtype.
+
+Rows of an update are float64 (see `Difference` for the exception).
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +11,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from analysis.numerics.low_rank import LowRank
+from analysis.numerics.row_blocks import Rows
+from analysis.weights import lora
 from analysis.weights.files import PICKLES
 from analysis.weights.pickles import read_pickle
 from analysis.weights.refs import MatrixRef
+from analysis.weights.updates import Part
 from analysis.weights.views import Span, View
 
 
@@ -52,9 +59,52 @@ class StoredRows:
         return block.movedim(view.row_axis, 0).reshape(stop - start, -1)
 
 
-def load(ref: MatrixRef) -> StoredRows:
+class Difference:
+    """`Rows` of tuned - base, whose rounding errors add.
+
+    The rows are float64, or float32 where both are stored in 16 bits, of which it loses nothing
+    that is not far below their rounding.
+    """
+
+    def __init__(self, tuned: Rows, base: Rows) -> None:
+        self.rounded = (tuned, base)
+        wide = max(tuned.dtype.itemsize, base.dtype.itemsize) > 2
+        self._dtype = torch.float64 if wide else torch.float32
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (rows, columns)."""
+        return self.rounded[0].shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the rows."""
+        return self._dtype
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Return rows start to stop."""
+        tuned, base = self.rounded
+        return tuned.rows(start, stop).to(self._dtype) - base.rows(start, stop).to(self._dtype)
+
+
+def load(ref: MatrixRef) -> Rows:
     """Return the matrix as lazily read rows. Nothing is read yet."""
-    return StoredRows(ref.file, ref.tensor, ref.view, ref.dtype)
+    update = ref.update
+    if update is None:
+        return StoredRows(ref.file, ref.tensor, ref.view, ref.dtype)
+    if update.how == "difference":
+        tuned, base = (_stored(part, ref.view) for part in update.parts)
+        return Difference(tuned, base)
+    if update.how == "low_rank":
+        left, right = (_stored(*factor) for factor in lora.views(update, ref.view))
+        return LowRank(left, right, update.scale)
+    from analysis.weights.merging import Merged  # reads this module's tensors
+
+    return Merged(ref)
+
+
+def _stored(part: Part, view: View) -> StoredRows:
+    return StoredRows(part.file, part.tensor, view, part.dtype)
 
 
 def read(file: str, tensor: str, index: tuple[slice, ...]) -> Tensor:
@@ -65,6 +115,9 @@ def read(file: str, tensor: str, index: tuple[slice, ...]) -> Tensor:
     if Path(file).suffix in PICKLES:
         return read_pickle(Path(file))[tensor][index].clone()
     with safe_open(file, framework="pt") as opened:
+        if not index:  # a single number has no slices
+            number: Tensor = opened.get_tensor(tensor)
+            return number
         block: Tensor = opened.get_slice(tensor)[index]
         return block
 

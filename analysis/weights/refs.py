@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from analysis.weights.updates import Update
 from analysis.weights.views import Span, View
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class MatrixRef:
-    """Where one labelled matrix lies: all that a worker needs to read it."""
+    """Where one labelled matrix lies: all that a worker needs to read it.
+
+    With an `update` the matrix is ΔW of the tensor, seen through the view.
+    """
 
     label: "Label"
     file: str
@@ -36,6 +40,12 @@ class MatrixRef:
     shape: tuple[int, int]
     dtype: str
     view: View
+    update: Update | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that the matrix is made from, each once."""
+        return (self.file,) if self.update is None else self.update.files
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -56,4 +66,5 @@ class MatrixRef:
             (rows, columns),
             data["dtype"],
             view,
+            Update.from_dict(data["update"]) if data.get("update") else None,
         )

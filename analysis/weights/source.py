@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from analysis.weights.facts import Facts, facts_of
 from analysis.weights.flops import flops_per_token
-from analysis.weights.fused import Layout, layout_of
+from analysis.weights.fused import Layout, is_conv1d, layout_of
 from analysis.weights.header import BadModel, Stored
 from analysis.weights.names import Name, name_tensors, own, reading_order
 from analysis.weights.pieces import (
@@ -27,7 +27,7 @@ from analysis.weights.refs import MatrixRef, TensorInfo
 from analysis.weights.series import Step
 from analysis.weights.skipping import is_head_too, reasons, tied_to
 
-Kind = Literal["transformers", "state_dict", "series"]
+Kind = Literal["transformers", "state_dict", "series", "adapter", "delta"]
 RUNNING = (".running_mean", ".running_var")
 
 
@@ -44,6 +44,7 @@ class Source:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     allow_pickle: bool = False
+    base: "Source | None" = None  # what an adapter or a fine-tuned model changes
 
     @cached_property
     def facts(self) -> Facts:
@@ -102,7 +103,8 @@ class Source:
 
         for found in self.steps:
             if found.number == step:
-                return open_model(found.path, allow_pickle=self.allow_pickle)
+                base = None if self.base is None else self.base.path
+                return open_model(found.path, allow_pickle=self.allow_pickle, base=base)
         known = ", ".join(str(found.number) for found in self.steps) or "it is no series"
         raise BadModel(f"{self.path} has no step {step}: choose one of its steps ({known})")
 
@@ -133,6 +135,14 @@ class Source:
         usable = [t for t in self._ordered if t.name not in self._reasons]
         found = [(self.names[t.name], slices_left_out(t, self.names[t.name])) for t in usable]
         return [(f"{name.layer}[slices]", reason) for name, reason in found if reason]
+
+    def skipped(self) -> dict[str, str]:
+        """Return, by name, why each tensor that is no matrix is skipped."""
+        return dict(self._reasons)
+
+    def is_transposed(self, tensor: Stored) -> bool:
+        """Say whether a matrix is stored as (inputs, outputs), as GPT-2's are."""
+        return is_conv1d(tensor, self._layout)
 
     @cached_property
     def _ordered(self) -> list[Stored]:

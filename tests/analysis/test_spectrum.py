@@ -223,11 +223,14 @@ def test_a_difference_is_measured_above_its_floor_only():
     assert delta.sigma_min == 0
 
 
-def test_a_difference_below_its_floor_yields_nothing():
+def test_a_difference_below_its_floor_says_so():
     signs = torch.randn(20, 10, generator=torch.Generator().manual_seed(0)).sign()
     matrix = (signs * 6e-8).half()  # one step of float16's smallest subnormals
     label = Label("w", "w", "w", None, "delta")
-    assert list(spectrum(Matrix.of(matrix, label), Params())) == []
+    with pytest.raises(
+        ZeroMatrix, match=r"w: its largest singular value, .* below the noise floor"
+    ):
+        list(spectrum(Matrix.of(matrix, label), Params()))
     assert measured(matrix).numerical_rank == 0  # as a matrix of its own it has a row
 
 

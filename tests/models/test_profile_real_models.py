@@ -1,5 +1,6 @@
 """Every real model that the tests are given is profiled, by the job that a user would run."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from analysis.weights import load, open_model
 from jobs import client as clients
 from jobs.client import Client
 from jobs.engine import Local
-from jobs.errors import JobError
 from tests.models.folders import FOLDER, given
 
 pytestmark = pytest.mark.models
@@ -45,9 +45,18 @@ def test_every_layer_has_a_spectrum_of_its_matrix(client, folder):
 
 
 @pytest.mark.parametrize("folder", given(adapters=True))
-def test_an_adapter_is_refused_with_a_sentence(client, folder):
-    with pytest.raises(JobError, match="PEFT adapter: not supported yet"):
-        client.submit(str(folder), "spectrum", {})
+def test_every_update_of_an_adapter_has_a_spectrum(client, folder):
+    job = client.submit(str(folder), "spectrum", {})
+    row = client.job(job)
+    assert row["state"] == "DONE", row["message"]
+
+    profile = client.store.profile(row["model"])
+    rank = json.loads((folder / "adapter_config.json").read_text())["r"]
+    assert set(profile["layer"]) == {ref.label.layer for ref in open_model(folder).matrices()}
+    assert (profile["status"] == "done").all()
+    assert profile["numerical_rank"].between(1, rank).all()
+    for name in ("effective_rank_sigma", "stable_rank"):
+        assert profile[name].between(1 - 1e-9, rank).all(), name
 
 
 @pytest.mark.skipif(

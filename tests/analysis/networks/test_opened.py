@@ -162,3 +162,32 @@ def test_what_is_no_chain_says_why(tmp_path, shapes, said):
     )
     with pytest.raises(NotRunnable, match=said):
         opened.network()
+
+
+def test_an_adapter_runs_merged_into_its_base():
+    ids = torch.arange(3, 19)[None]
+    adapted = OpenedModel.open(sample.ADAPTER)
+    base = OpenedModel.open(sample.MODEL).network(dtype=torch.float64)
+    network = adapted.network(dtype=torch.float64)
+    refs = {ref.label.layer: ref for ref in adapted.source.matrices()}
+    assert set(adapted.layers) == set(refs)
+    for layer in adapted.layers:
+        rows = refs[layer].shape[0]
+        update = load(refs[layer]).rows(0, rows).double()
+        before, after = (adapted.block(net, layer).values for net in (base, network))
+        # The merge is made in float32.
+        assert torch.allclose(after - before, update, atol=4e-7 * before.abs().max().item()), layer
+    with torch.no_grad():
+        assert not torch.allclose(network(input_ids=ids).logits, base(input_ids=ids).logits)
+
+
+def test_a_pair_runs_as_its_fine_tuned_model(tmp_path):
+    for name, seed in (("base", 0), ("tuned", 1)):
+        torch.manual_seed(seed)
+        saved(LlamaForCausalLM(LLAMA), tmp_path / name)
+    pair = OpenedModel.open(tmp_path / "tuned", base=str(tmp_path / "base"))
+    tuned = OpenedModel.open(tmp_path / "tuned").network()
+    ids = torch.arange(8)[None]
+    with torch.no_grad():
+        assert torch.equal(pair.network()(input_ids=ids).logits, tuned(input_ids=ids).logits)
+    assert pair.block(tuned, "blocks.1.k").name == "model.layers.1.self_attn.k_proj.weight"

@@ -147,12 +147,13 @@ def test_a_folder_with_one_file_and_no_configuration_is_a_state_dict(tmp_path):
     assert (source.kind, source.architecture, source.flops) == ("state_dict", "conv net", None)
 
 
-def test_an_adapter_is_not_supported_yet(tmp_path):
+def test_an_adapter_alone_names_the_base_that_it_lacks(tmp_path):
     save_file({"a": torch.ones(2, 2)}, tmp_path / "adapter_model.safetensors")
-    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "the/base"}')
+    config = '{"peft_type": "LORA", "base_model_name_or_path": "the/base"}'
+    (tmp_path / "adapter_config.json").write_text(config)
 
     for path in (tmp_path, tmp_path / "adapter_model.safetensors"):
-        with pytest.raises(BadModel, match=r"PEFT adapter: not supported yet.*the/base"):
+        with pytest.raises(BadModel, match=r"is the/base, which is neither .*--base MODEL"):
             open_model(path)
 
 

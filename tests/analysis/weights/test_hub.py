@@ -1,10 +1,13 @@
 """Hub ids: the local cache, and the sentences when it has nothing. No test uses the network."""
 
+import json
 import shutil
 
 import huggingface_hub
 import pytest
+import torch
 from huggingface_hub import errors
+from safetensors.torch import save_file
 
 from analysis.weights import BadModel, open_model
 
@@ -116,3 +119,19 @@ def test_a_download_takes_weights_and_no_second_copies(cache, monkeypatch, famil
 def test_what_cannot_be_an_id_is_a_missing_path(text):
     with pytest.raises(BadModel, match="does not exist: check the path"):
         open_model(text)
+
+
+def test_a_cached_adapter_finds_its_cached_base(cached, cache):
+    adapter = cache / "models--owner--tuned" / "snapshots" / COMMIT
+    adapter.mkdir(parents=True)
+    (cache / "models--owner--tuned" / "refs").mkdir()
+    (cache / "models--owner--tuned" / "refs/main").write_text(COMMIT)
+    config = {"peft_type": "LORA", "r": 1, "base_model_name_or_path": "owner/tiny"}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    stem = "base_model.model.model.layers.0.self_attn.q_proj.lora"
+    factors = {f"{stem}_A.weight": torch.ones(1, 32), f"{stem}_B.weight": torch.ones(32, 1)}
+    save_file(factors, adapter / "adapter_model.safetensors")
+    source = open_model("owner/tuned")
+
+    assert (source.name, source.base.name) == ("tuned", "tiny")
+    assert [ref.label.layer for ref in source.matrices()] == ["blocks.0.q"]
