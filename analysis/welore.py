@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
+from analysis.numerics.break_even import break_even_rank, dense_because
 from analysis.numerics.columns import count, note, ratio
 from analysis.numerics.global_threshold import normalised, pruned, solve
-from analysis.numerics.ranks import break_even_rank
 from analysis.registry import AnalysisError, register
 from analysis.weights.matrix import LayerSpectrum
 from analysis.weights.outside import why_not_linear
@@ -171,20 +171,10 @@ def cut(layer: LayerSpectrum, count: int, params: Params) -> Cut:
     spectrum = layer.spectrum
     shape, full = (spectrum.rows, spectrum.cols), len(spectrum.values)
     itemsize = getattr(torch, layer.dtype).itemsize
-    return Cut(shape, itemsize, full, count, _dense_because(shape, full, count, params))
-
-
-def _dense_because(shape: tuple[int, int], full: int, count: int, params: Params) -> str | None:
-    if count == 0:
-        return "nothing is below the threshold"
-    if count / full < params.cutoff:
-        return f"loses {count / full:.0%} of its rank, less than the cutoff {params.cutoff:.0%}"
-    kept, break_even = full - count, break_even_rank(*shape)
-    if kept > break_even and not params.allow_above_break_even:
-        return (
-            f"rank {kept} is above break-even {break_even}: factors would be larger than the layer"
-        )
-    return None
+    reason = dense_because(
+        shape, count, cutoff=params.cutoff, allow_above_break_even=params.allow_above_break_even
+    )
+    return Cut(shape, itemsize, full, count, reason)
 
 
 def model_totals(cuts: Sequence[Cut]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.numerics.break_even import break_even_rank
 from analysis.numerics.columns import norm, note, rank, ratio
 from analysis.numerics.decomposition import EPS
 
@@ -111,8 +112,3 @@ def gap(values: np.ndarray, noise_floor: float, longest: int) -> float | None:
         return None
     s = values / values[0]
     return float(s[r - 1] / max(s[r], longest * EPS))
-
-
-def break_even_rank(rows: int, cols: int) -> int:
-    """Return the largest k at which factors of k(rows + cols) numbers hold no more than W."""
-    return rows * cols // (rows + cols)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.numerics.ranks import break_even_rank, effective_rank, energy_rank, gap, ranks
+from analysis.numerics.break_even import break_even_rank
+from analysis.numerics.ranks import effective_rank, energy_rank, gap, ranks
 
 spectra = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=30).map(
     lambda values: np.sort(np.array(values))[::-1]
