@@ -45,6 +45,15 @@ def row(values: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([{name: _plain(value) for name, value in values.items()}])
 
 
+def with_text(batch: pa.Table) -> pa.Table:
+    """Turn columns that hold an artifact's description into JSON text."""
+    for i, field in enumerate(batch.schema):
+        if pa.types.is_struct(field.type):
+            text = [None if v is None else json.dumps(v) for v in batch.column(i).to_pylist()]
+            batch = batch.set_column(i, field.name, pa.array(text, pa.string()))
+    return batch
+
+
 def columns(cursor: Cursor, table: str) -> dict[str, str]:
     """Return the type of each column in the order of the table; empty when there is no table."""
     # Much quicker than information_schema, and it is asked at every write; but on a table that is

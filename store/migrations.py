@@ -28,6 +28,24 @@ def first_tables(cursor: Cursor) -> None:
         cursor.execute(statement)
 
 
+@migration
+def bases_and_live_units(cursor: Cursor) -> None:
+    """Let a model have a base, units be seen while they run, and each unit list all its files."""
+    cursor.execute("alter table model add column base varchar")
+    cursor.execute(
+        """create table progress (
+            unit varchar primary key, analysis varchar, kept boolean, done bigint, total bigint,
+            words varchar, "at" double)"""
+    )
+    cursor.execute(
+        """create table listed (
+            unit varchar, path varchar, sha256 varchar, bytes bigint, primary key (unit, path))"""
+    )
+    cursor.execute("insert into listed select unit, path, sha256, bytes from artifact")
+    cursor.execute("drop table artifact")
+    cursor.execute("alter table listed rename to artifact")
+
+
 def migrate(connection: Connection, now: Callable[[], float] = time.time) -> None:
     """Bring the file up to date. Raises StoreError for a file of a newer version."""
     done = connection.read(_recorded)

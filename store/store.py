@@ -7,16 +7,19 @@ is on disk when it returns. Arguments and answers survive pickling.
 import functools
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import pandas as pd
+import pyarrow as pa
 
 from store import migrations, schema
+from store.artifacts import keep
 from store.connection import Connection, Cursor
 from store.queries import fingerprints as _fingerprints
 from store.queries import jobs as _jobs
+from store.queries import live as _live
 from store.queries import models as _models
 from store.queries import results as _results
 from store.queries import spectra as _spectra
@@ -114,6 +117,26 @@ class Store:
     attempts = _read(_units.attempts)
     artifacts = _read(_units.artifacts)
 
+    begin_live = _write_at(_live.begin_live)
+    stop_live = _write(_live.stop_live)
+    add_artifacts = _write(_live.add_artifacts)
+    progress = _read(_live.progress)
+
+    def add_live(
+        self,
+        unit: str,
+        said: Mapping[str, Any],
+        rows: pa.Table | None = None,
+        arrays: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Say how far a live unit is, and add numbered rows with the `.npy` bytes they name."""
+        home = self._connection.database.parent
+        files = [keep(home, content, ".npy") for content in (arrays or {}).values()]
+        kept = pa.Table.from_pylist(files) if files else None
+        self._connection.write(
+            lambda cursor: _live.add_live(cursor, self._now(), unit, said, rows, kept)
+        )
+
     declare = _write(schema.declare)
     results = _read(_results.results)
     profile = _read(_results.profile)
@@ -122,6 +145,7 @@ class Store:
     counts = _read(_results.counts)
 
     spectra = _read(_spectra.spectra)
+    known_spectra = _read(_spectra.known_spectra)
     decays = _read(_spectra.decays)
     sparks = _read(_spectra.sparks)
     energy_ranks = _read(_spectra.energy_ranks)

@@ -8,9 +8,8 @@ import pyarrow as pa
 from store import arrow
 from store.connection import Cursor
 from store.errors import StoreError
-
-ENDED = ("DONE", "FAILED", "CANCELLED", "INTERRUPTED")
-STATES = ("QUEUED", "RUNNING", *ENDED)
+from store.queries import live
+from store.states import ACTIVE, ENDED, STATES
 
 
 def create_job(cursor: Cursor, at: float, job: Mapping[str, Any]) -> None:
@@ -49,14 +48,18 @@ def set_progress(
 
 def interrupt_running(cursor: Cursor, at: float) -> list[str]:
     """Mark what no process works on any more, at start-up; return the ids of those jobs."""
+    kept = live.stop_all(cursor)
     found = cursor.execute(
-        "select id from job where state in ('RUNNING', 'QUEUED') order by number"
+        "select id from job where list_contains(?, state) order by number", [list(ACTIVE)]
     ).fetchall()
     interrupted = [job for (job,) in found]
     for job in interrupted:
         set_job(cursor, at, job, "INTERRUPTED", "the program ended before the job did: resume it")
         cursor.execute(
-            "update job_unit set state = 'waiting' where job = ? and state = 'running'", [job]
+            """update job_unit set state = 'waiting',
+                message = case when list_contains(?::varchar[], unit) then ? else '' end
+            where job = ? and state = 'running'""",
+            [kept, live.KEPT, job],
         )
     return interrupted
 

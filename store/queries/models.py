@@ -8,8 +8,8 @@ import pyarrow as pa
 from store import arrow
 from store.connection import Cursor
 from store.errors import StoreError
+from store.states import ACTIVE
 
-ACTIVE = ("QUEUED", "RUNNING")
 # The labels of $model, with the place of each one's tensor in the files, or else among the labels.
 PLACED = """(
     select l.*, coalesce(t.position,
@@ -21,16 +21,17 @@ PLACED = """(
 
 
 def add_model(cursor: Cursor, at: float, model: Mapping[str, Any], tensors: pa.Table) -> None:
-    """Register a model, or update the one of the same name and path.
+    """Register a model, or update the one of the same name, path and base.
 
     Labels go when the files no longer hold their tensor as a matrix of the same shape, and lose
     their matrix key when its type changed. Raises StoreError when the name belongs to another path.
     """
     name, path = model["name"], str(model["path"])
-    known = cursor.execute("select path from model where name = ?", [name]).fetchall()
-    if known and known[0][0] != path:
+    known = cursor.execute("select path, base from model where name = ?", [name]).fetchall()
+    if known and known[0] != (path, model.get("base")):
         raise StoreError(
-            f"the name {name!r} belongs to {known[0][0]}: give {path} another name, "
+            f"the name {name!r} belongs to {_against(*known[0])}: give "
+            f"{_against(path, model.get('base'))} another name, "
             f"or remove that model first with `models remove {name}`"
         )
     added = {} if known else {"added": at}
@@ -111,6 +112,10 @@ def link_matrix(cursor: Cursor, model: str, layer: str, matrix_key: str) -> None
     cursor.execute(
         "update label set matrix_key = ? where model = ? and layer = ?", [matrix_key, model, layer]
     )
+
+
+def _against(path: str, base: str | None) -> str:
+    return f"{path} against {base}" if base else path
 
 
 def _require_model(cursor: Cursor, name: str) -> None:

@@ -30,6 +30,16 @@ def spectra(cursor: Cursor, keys: Sequence[str]) -> pa.Table:
     )
 
 
+def known_spectra(cursor: Cursor, keys: Sequence[str]) -> pa.Table:
+    """Return which of the keys have a spectrum (key), reading none of the values."""
+    return arrow.select(
+        cursor,
+        """select matrix_key as key from spectrum
+        where matrix_key in (select unnest($keys::varchar[]))""",
+        keys=list(keys),
+    )
+
+
 def decays(cursor: Cursor, keys: Sequence[str], points: int = 256) -> pa.Table:
     """Return at most `points` values of each spectrum (key, index, value), exact, log-spaced.
 

@@ -1,6 +1,5 @@
 """Units of work: stored once under a key of their content, serving any number of jobs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 
 from store import arrow, schema
 from store.connection import Cursor
+from store.queries import live
 
 LINK_STATES = ("waiting", "running", "cancelled", "skipped", "done", "failed", "zero")
 UNIT_STATES = ("done", "failed", "zero")
@@ -61,7 +61,7 @@ def finish_unit(
 
     A failed unit is the exception: what comes later under its key replaces it. The analysis must
     be declared when there are rows. `spectra` has key, rows, cols, noise_floor, effective_dtype
-    and s; `artifacts` has sha256, path and bytes.
+    and s; `artifacts` has sha256, path and bytes. What the unit gave while it ran is replaced.
     """
     _expect(unit["state"], UNIT_STATES)
     key, table = unit["key"], schema.result_table(unit["analysis"])
@@ -69,14 +69,14 @@ def finish_unit(
     if stored and stored[0][0] != "failed":
         return
     if stored:
-        _forget(cursor, key, table)
+        live.forget(cursor, key, unit["analysis"])
+    live.end_live(cursor, key, unit["analysis"])
     arrow.append(cursor, "unit", arrow.row({**unit, "finished": at}))
     if rows is not None:
-        arrow.append(cursor, table, _numbered(_with_text(rows), key))
+        arrow.append(cursor, table, _numbered(arrow.with_text(rows), key))
     if spectra is not None:
         arrow.append(cursor, "spectrum", _new_spectra(cursor, spectra))
-    if artifacts is not None:
-        arrow.add_new(cursor, "artifact", _of_unit(artifacts, key))
+    live.add_artifacts(cursor, key, artifacts)
 
 
 def units(cursor: Cursor, job: str) -> pa.Table:
@@ -118,21 +118,9 @@ def _expect(state: str, states: Sequence[str]) -> None:
         raise ValueError(f"expected a state of {', '.join(states)}, got {state!r}")
 
 
-def _of_unit(batch: pa.Table, key: str) -> pa.Table:
-    if "unit" in batch.column_names:
-        batch = batch.drop_columns(["unit"])
-    return batch.append_column("unit", pa.array([key] * batch.num_rows, pa.string()))
-
-
 def _numbered(batch: pa.Table, key: str) -> pa.Table:
     numbers = pa.array(range(batch.num_rows), pa.int64())
-    return _of_unit(batch, key).append_column("row", numbers)
-
-
-def _forget(cursor: Cursor, key: str, table: str) -> None:
-    cursor.execute("delete from unit where key = ?", [key])
-    if arrow.columns(cursor, table):
-        cursor.execute(f"delete from {table} where unit = ?", [key])
+    return live.of_unit(batch, key).append_column("row", numbers)
 
 
 def _new_spectra(cursor: Cursor, batch: pa.Table) -> pa.Table:
@@ -144,12 +132,3 @@ def _new_spectra(cursor: Cursor, batch: pa.Table) -> pa.Table:
     stored = f"select matrix_key as key from spectrum where matrix_key in ({KEYS})"
     known = set(arrow.select(cursor, stored, keys=keys).column("key").to_pylist())
     return named.filter([key not in known and key not in keys[:i] for i, key in enumerate(keys)])
-
-
-def _with_text(batch: pa.Table) -> pa.Table:
-    """Turn columns that hold an artifact's description into JSON text."""
-    for i, field in enumerate(batch.schema):
-        if pa.types.is_struct(field.type):
-            text = [None if v is None else json.dumps(v) for v in batch.column(i).to_pylist()]
-            batch = batch.set_column(i, field.name, pa.array(text, pa.string()))
-    return batch

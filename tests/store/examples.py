@@ -42,6 +42,7 @@ def model(name="tiny", **changes):
         "flops": None,
         "steps": "[]",
         "notes": "",
+        "base": None,
         **changes,
     }
 

@@ -6,6 +6,7 @@ methods of `store.Store`: opened in the process, or an owner's proxy.
 
 from tests.store.contract.declarations import DeclarationsContract
 from tests.store.contract.jobs import JobsContract
+from tests.store.contract.live import LiveContract
 from tests.store.contract.models import ModelsContract
 from tests.store.contract.profile import ProfileContract
 from tests.store.contract.results import ResultsContract
@@ -17,6 +18,7 @@ class StoreContract(
     ModelsContract,
     DeclarationsContract,
     UnitsContract,
+    LiveContract,
     JobsContract,
     ResultsContract,
     ProfileContract,

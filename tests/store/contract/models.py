@@ -44,6 +44,15 @@ class ModelsContract:
         with pytest.raises(StoreError, match=r"'tiny' belongs to /models/tiny.*another name"):
             fresh_store.add_model(examples.model(path="/elsewhere"), examples.tensors())
 
+    def test_the_same_files_against_another_base_are_another_model(self, fresh_store):
+        fresh_store.add_model(examples.model(), examples.tensors())
+        pair = examples.model(base="/models/base")
+        with pytest.raises(StoreError, match=r"give /models/tiny against /models/base another"):
+            fresh_store.add_model(pair, examples.tensors())
+        fresh_store.add_model({**pair, "name": "update"}, examples.tensors())
+        fresh_store.add_model({**pair, "name": "update"}, examples.tensors())
+        assert fresh_store.models()["base"].to_pylist() == [None, "/models/base"]
+
     def test_a_removed_model_leaves_nothing_to_its_successor(self, fresh_store):
         fresh_store.declare(examples.SPECTRUM)
         fresh_store.add_model(examples.model(), examples.tensors())

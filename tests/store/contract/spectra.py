@@ -17,6 +17,13 @@ class SpectraContract:
         assert found["key"].to_pylist() == ["c", "a"]
         np.testing.assert_array_equal(found["s"][1].as_py(), values["a"])
 
+    def test_stored_spectra_are_known_by_their_keys(self, fresh_store):
+        examples.keep(fresh_store, {"a": [2.0, 1.0], "b": [3.0]})
+        known = fresh_store.known_spectra(["b", "missing", "a"])
+        assert known.column_names == ["key"]
+        assert sorted(known["key"].to_pylist()) == ["a", "b"]
+        assert fresh_store.known_spectra([]).num_rows == 0
+
     @pytest.mark.parametrize("length", [1, 2, 23, 256, 257, 1000, 4096])
     @pytest.mark.parametrize("points", [2, 24, 256])
     def test_a_decay_keeps_both_ends_and_exact_values(self, fresh_store, length, points):
