@@ -13,6 +13,7 @@ from typing import Any
 from jobs import errors, home, text
 from jobs.commands import analyze, models, sample, status
 from jobs.errors import JobError
+from jobs.states import DEVICES
 from store.errors import StoreError
 
 EPILOG = """exit codes: 0 done, 1 a layer failed, 2 bad input, 3 interrupted
@@ -65,6 +66,9 @@ def _add_models(commands: Any) -> None:
     add = inner.add_parser("add", help="register a folder, weights file or hub id")
     add.add_argument("path", metavar="PATH_OR_ID")
     add.add_argument("--name", help="the name to use in commands (default: the folder's)")
+    add.add_argument(
+        "--base", metavar="MODEL", help="register what PATH changes in this model (a name or path)"
+    )
     _add_allow_pickle(add)
     add.set_defaults(run=models.add)
     removal = inner.add_parser("remove", help="forget a model; its files and results stay")
@@ -92,7 +96,8 @@ def _add_running(commands: Any) -> None:
     start.add_argument(
         "--layers", default="*", metavar="GLOB", help="such as 'blocks.*.v'; see `models list`"
     )
-    start.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    start.add_argument("--device", choices=list(DEVICES), default="auto")
+    start.add_argument("--predict", action="store_true", help="say what it would take; run nothing")
     _add_allow_pickle(start)
     start.set_defaults(run=analyze.analyze)
     again = commands.add_parser("resume", help="run what a stopped job left undone")

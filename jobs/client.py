@@ -6,39 +6,38 @@ Imports no analysis code and no torch; ray only once a cluster is connected to.
 import contextlib
 import dataclasses
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
+from jobs import checkpoints, owner, predicted, requests, suggest
 from jobs import home as places
 from jobs import layers as patterns
-from jobs import owner, suggest
 from jobs.catalog import Catalog
 from jobs.engine import Browsing, Engine
 from jobs.errors import JobError
+from jobs.models import Models
 from jobs.opening import patiently
-from jobs.params import parse_params
-from jobs.proxy import StoreProxy, plain_errors
+from jobs.params import parse_params, reads
+from jobs.proxy import plain_errors
+from jobs.states import ACTIVE, DEVICES, RESUMABLE
 from store import Store
 
-SAMPLE = "sample"
-DEVICES = ("auto", "cpu", "cuda")
-RESUMABLE = ("FAILED", "CANCELLED", "INTERRUPTED")
 _served: dict[Path, "Client"] = {}  # the homes that this very process owns
 
 
-class Client:
+class Client(Models):
     """One home. `store` reads it; the methods change it."""
 
     def __init__(self, home: Path, engine: Engine, start: Path | None = None) -> None:
+        super().__init__(engine, places.roots(home, start or Path.cwd()))
         self.home = home
-        self.store: Any = StoreProxy(engine.store)
         self.can_run = engine.can_run
-        self._engine = engine
-        self._roots = places.roots(home, start or Path.cwd())
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -64,68 +63,6 @@ class Client:
         """Return the analyses and the broken files, as the sources are now."""
         return dataclasses.asdict(Catalog.load(self.home))
 
-    def inspect(self, path: str, restrict_to_roots: bool = True) -> dict[str, Any]:
-        """Return a model's header and tensors (a frame) before it is added."""
-        found = self._describe(path, restrict_to_roots=restrict_to_roots, allow_pickle=False)
-        return {"header": found["model"], "tensors": found["tensors"].to_pandas()}
-
-    def add_model(
-        self,
-        path: str,
-        name: str | None = None,
-        *,
-        restrict_to_roots: bool = False,
-        allow_pickle: bool = False,
-    ) -> str:
-        """Register what lies at a path or hub id and return its name."""
-        path = path.strip()
-        if name == SAMPLE and path != SAMPLE:
-            raise JobError(
-                f"the name {SAMPLE!r} is reserved for the bundled model: give {path} another name"
-            )
-        found = self._describe(path, restrict_to_roots=restrict_to_roots, allow_pickle=allow_pickle)
-        model = found["model"]
-        model["name"] = name or (SAMPLE if path == SAMPLE else self._free_name(model))
-        with plain_errors():
-            if model["name"] == SAMPLE and path == SAMPLE:
-                self._forget_moved_sample(model["path"])
-            self._engine.store.add_model(model, found["tensors"])
-            self._engine.store.add_labels(model["name"], found["labels"])
-        return str(model["name"])
-
-    def remove_model(self, name: str) -> None:
-        """Forget a model; its jobs and results stay. Raises JobError while a job of it runs."""
-        names = list(self.store.models()["name"])
-        if name not in names:
-            raise suggest.unknown("model", name, names, "`models list` lists them")
-        with plain_errors():
-            self._engine.store.remove_model(name)
-
-    def resolve(self, text: str, *, allow_pickle: bool = False) -> str:
-        """Return the name of the model meant by a name, `sample`, a path or a hub id.
-
-        What is not registered yet is registered first. Raises JobError with the nearest name.
-        """
-        models = self.store.models()
-        names = list(models["name"])
-        if text in names:
-            return text
-        path = Path(text).expanduser()
-        if (
-            text == SAMPLE
-            or path.exists()
-            or ("/" in text and not text.startswith(("/", ".", "~")))
-        ):
-            known = models[models["path"] == str(path.resolve())]["name"]
-            return (
-                str(known.iloc[0])
-                if len(known)
-                else self.add_model(text, allow_pickle=allow_pickle)
-            )
-        if os.sep in text:
-            raise JobError(f"{text} does not exist: check the path")
-        raise suggest.unknown("model", text, [*names, SAMPLE], "`models add PATH` adds one")
-
     def submit(
         self,
         model: str,
@@ -133,14 +70,17 @@ class Client:
         params: Mapping[str, Any],
         layers: str = patterns.ALL,
         device: str = "auto",
+        *,
+        restrict_to_roots: bool = False,
     ) -> str:
         """Check a request, start its job and return the job's id."""
         if device not in DEVICES:
             raise suggest.unknown("device", device, DEVICES)
         declared = Catalog.load(self.home).analysis(analysis)
-        checked = parse_params(declared, params)
+        checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
         model = self.resolve(model)
-        if not any(checked.get(views) for views in ("heads", "slices")):
+        views = any(checked.get(name) for name in predicted.VIEWS)
+        if declared["unit"] != "training" and not views:
             patterns.check(layers, self.store.labels(model)["layer"])
         job = secrets.token_hex(4)
         row = {"id": job, "model": model, "analysis": analysis, "params": json.dumps(checked)}
@@ -149,6 +89,47 @@ class Client:
             self._engine.store.create_job({**row, "layers": layers, "device": device, "total": 0})
         self._engine.start(job)
         return job
+
+    def predict(
+        self,
+        model: str,
+        analysis: str,
+        params: Mapping[str, Any],
+        layers: str = patterns.ALL,
+        *,
+        restrict_to_roots: bool = False,
+    ) -> dict[str, Any]:
+        """Return what a job would take: words, bytes, seconds (None: not known) and refused.
+
+        `refused` is "" or the sentence that says why it cannot be done.
+        """
+        catalog = Catalog.load(self.home)
+        declared = catalog.analysis(analysis)
+        checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
+        model = self.resolve(model)
+        if declared["unit"] in ("matrix", "spectra"):
+            return predicted.of_matrices(self.store.tensors(model), declared, checked, layers)
+        asked = {"model": model, "analysis": analysis, "layers": layers}
+        with plain_errors():
+            request = requests.of(
+                self._engine.store, catalog, {**asked, "params": json.dumps(checked)}
+            )
+        return self._engine.predict(request)
+
+    def array(self, cell: str) -> npt.NDArray[Any]:
+        """Return the array that a cell of a result's array column describes."""
+        path = self.home / json.loads(cell)["path"]
+        try:
+            found: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} cannot be read ({error}): run the job again") from error
+        return found
+
+    def checkpoints(self, job: str) -> Path | None:
+        """Return the folder of a training job's checkpoints, None where it has none."""
+        keys = self.store.units(self.job(job)["id"])["unit"].dropna()
+        found = [key for key in keys if checkpoints.found(self.home, key)]
+        return checkpoints.folder(self.home, found[0]) if found else None
 
     def job(self, job: str) -> dict[str, Any]:
         """Return one job's row; an id may be cut short. Raises JobError for an unknown one."""
@@ -164,7 +145,7 @@ class Client:
     def cancel(self, job: str) -> None:
         """Stop a job that waits or runs: softly, by force after five seconds."""
         row = self.job(job)
-        if row["state"] not in ("QUEUED", "RUNNING"):
+        if row["state"] not in ACTIVE:
             raise JobError(f"job {row['id']} is {row['state']} already: there is nothing to cancel")
         with plain_errors():
             self._engine.cancel(row["id"])
@@ -187,37 +168,16 @@ class Client:
         """Return mode, cores, gpus, running jobs and the store's bytes."""
         return {**self._engine.cluster(), "store_bytes": int(self.store.counts()["bytes"][0])}
 
-    def _describe(
-        self, path: str, *, restrict_to_roots: bool, allow_pickle: bool
+    def _checked(
+        self, declared: Mapping[str, Any], params: Mapping[str, Any], *, restrict_to_roots: bool
     ) -> dict[str, Any]:
-        path = path.strip()  # as the opening does: what is checked is what is opened
-        local = Path(path).expanduser()
-        # Without this, a path that is a typing error would be asked of the hub.
-        if restrict_to_roots and path != SAMPLE and (local.exists() or local.is_absolute()):
-            places.check_allowed([local], self._roots)
-        with plain_errors():
-            found = self._engine.describe(path, allow_pickle)
-        if restrict_to_roots and path != SAMPLE:
-            files = found["tensors"].column("file").unique().to_pylist()
-            places.check_allowed(files, self._roots)
-        return found
-
-    def _free_name(self, model: Mapping[str, Any]) -> str:
-        """Return the model's own name, with a number where another path or the sample has it."""
-        models = self.store.models()
-        taken = dict(zip(models["name"], models["path"], strict=True))
-        name, number = str(model["name"]), 1
-        while name == SAMPLE or taken.get(name, model["path"]) != model["path"]:
-            number += 1
-            name = f"{model['name']}-{number}"
-        return name
-
-    def _forget_moved_sample(self, path: str) -> None:
-        """Let a checkout that moved register its own sample; results stay, by their content."""
-        models = self.store.models()
-        old = models[(models["name"] == SAMPLE) & (models["path"] != path)]
-        if len(old):
-            self._engine.store.remove_model(SAMPLE)
+        """Return all parameters, checked; those that name a file with its whole path."""
+        checked = parse_params(declared, params)
+        roots = self._roots if restrict_to_roots else None
+        for name in reads(declared):
+            if checked[name] is not None:
+                checked[name] = str(places.readable(name, checked[name], roots))
+        return checked
 
 
 def connect(home: Path, *, browse_only: bool = False) -> Client:

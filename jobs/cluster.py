@@ -17,13 +17,14 @@ from jobs import catalog, interrupts
 from jobs.errors import JobError, Unreachable
 
 STORE, MANAGER = "store", "manager"
+HEAD = {"node:__internal_head__": 0.001}
 # Both actors live on the head, beside the database; each comes back after a crash.
 ACTOR = {
     "num_cpus": 0,
     "max_concurrency": 8,
     "max_restarts": -1,
     "max_task_retries": 3,
-    "resources": {"node:__internal_head__": 0.001},
+    "resources": HEAD,
     "get_if_exists": True,  # what a killed program left on a shared cluster is taken over
 }
 OBJECT_STORE = 300 * 2**20

@@ -8,6 +8,7 @@ from jobs.errors import Interrupted, JobError
 from jobs.executor import InProcess
 from jobs.recall import StoreRecall
 from jobs.run import Around, Run
+from jobs.tasks import Request
 
 
 class Engine(Protocol):
@@ -16,8 +17,11 @@ class Engine(Protocol):
     can_run: bool
     store: Any  # the store's own methods
 
-    def describe(self, path: str, allow_pickle: bool) -> dict[str, Any]:
-        """Return a model's header, its tensors and its labels."""
+    def describe(self, path: str, allow_pickle: bool, base: str | None) -> dict[str, Any]:
+        """Return a model's header, its tensors, its labels and its files."""
+
+    def predict(self, request: Request) -> dict[str, Any]:
+        """Return what a job on a whole model would take."""
 
     def start(self, job: str) -> None:
         """Run a job that the store knows."""
@@ -41,11 +45,17 @@ class Browsing:
     def __init__(self, store: Any) -> None:
         self.store = store
 
-    def describe(self, path: str, allow_pickle: bool) -> dict[str, Any]:
-        """Return a model's header, its tensors and its labels."""
+    def describe(self, path: str, allow_pickle: bool, base: str | None) -> dict[str, Any]:
+        """Return a model's header, its tensors, its labels and its files."""
         from jobs import plan  # imports torch, which `--help` and the pages do without
 
-        return plan.describe(path, allow_pickle)
+        return plan.describe(path, allow_pickle, base)
+
+    def predict(self, request: Request) -> dict[str, Any]:
+        """Return what a job on a whole model would take."""
+        from jobs import plan  # as above
+
+        return plan.predict(request)
 
     def start(self, job: str) -> None:
         """Raise JobError: nothing runs here."""
@@ -70,7 +80,7 @@ class Local(Browsing):
 
     can_run = True
 
-    def __init__(self, store: Any, home: Path, watch: Callable[[str], None]) -> None:
+    def __init__(self, store: Any, home: Path, watch: Callable[[str], object]) -> None:
         super().__init__(store)
         self._home = home
         self._watch = watch
@@ -78,7 +88,7 @@ class Local(Browsing):
 
     def start(self, job: str) -> None:
         """Run the job to its end. Raises Interrupted when the program is told to stop."""
-        executor = InProcess(StoreRecall(self.store))
+        executor = InProcess(StoreRecall(self.store, told=lambda: self._watch(job)))
         around = Around(watch=lambda: self._watch(job))
         run = Run(job, self._home, self.store, executor, around)
         try:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jobs.errors import JobError
 
+RUNS = "runs"  # the folder of checkpoints, in the home
+
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the home that RANKSCOPE_HOME names, else `~/.rankscope`."""
@@ -39,13 +41,31 @@ def namespace(home: Path) -> str:
 
 
 def roots(home: Path, start: Path, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the folders that a page may open models from: RANKSCOPE_ROOTS or its default."""
+    """Return the folders that a page may open models from: RANKSCOPE_ROOTS or its default.
+
+    What the home's own training runs have written is always among them.
+    """
+    own = (home / RUNS).resolve()
     named = environ.get("RANKSCOPE_ROOTS")
     if named:
-        return [Path(part).expanduser().resolve() for part in named.split(os.pathsep) if part]
+        parts = [part for part in named.split(os.pathsep) if part]
+        return [*(Path(part).expanduser().resolve() for part in parts), own]
     cache = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser() / "hub"
     hub = Path(environ.get("HF_HUB_CACHE") or cache)
-    return [folder.expanduser().resolve() for folder in (hub, home / "models", start)]
+    return [*(folder.expanduser().resolve() for folder in (hub, home / "models", start)), own]
+
+
+def readable(parameter: str, path: str, allowed: list[Path] | None) -> Path:
+    """Return the whole path of a file that a parameter names.
+
+    Raises JobError where there is none, or none under the folders that are allowed.
+    """
+    found = Path(path).expanduser().absolute()
+    if allowed is not None:
+        check_allowed([found], allowed)
+    if not found.is_file():
+        raise JobError(f"parameter {parameter!r}: {found} is no file: check the path")
+    return found
 
 
 def check_allowed(paths: Iterable[str | Path], allowed: list[Path]) -> None:

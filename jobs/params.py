@@ -45,6 +45,11 @@ def inputs(analysis: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in params.items() if name not in selects}
 
 
+def reads(analysis: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the parameters that name a file to read."""
+    return tuple(field["name"] for field in analysis["params"] if field.get("reads"))
+
+
 def _value(field: Mapping[str, Any], given: Any) -> Any:
     if given is None or (isinstance(given, str) and given.lower() in NOTHING):
         if field["optional"]:

@@ -3,21 +3,21 @@
 Imported by workers and in-process runs only: this opens models, so it imports torch.
 """
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from analysis import weights
+from analysis import sample, weights
 from analysis.registry import AnalysisError
-from jobs import layers, params
+from jobs import contents, layers, params, prediction, whole
 from jobs.errors import JobError
-from jobs.tasks import PICKLE, Labelled, Plan, Recall, Request, Task, unit_key
+from jobs.tasks import PICKLE, Labelled, Plan, Recall, Request, Task, Whole, unit_key
 
-RUNNABLE = ("matrix", "spectra")
 LAST = "all layers"
 LABELS = pa.schema(
     [
@@ -53,14 +53,25 @@ MODEL = (
 )
 
 
-def describe(path: str, allow_pickle: bool) -> dict[str, Any]:
-    """Return a model's header: `model` (a dictionary), `tensors` and `labels` (tables).
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise what the analyses raise as JobError, which is a sentence too."""
+    try:
+        yield
+    except AnalysisError as error:
+        raise JobError(str(error)) from error
+
+
+@_plain_errors()
+def describe(path: str, allow_pickle: bool, base: str | None = None) -> dict[str, Any]:
+    """Return a model's header: `model` (a dictionary), `tensors`, `labels` (tables), `files`.
 
     Raises JobError with the sentence that says what is wrong with the path.
     """
-    source = _open(path, allow_pickle)
+    source = _open(path, allow_pickle, base)
     header = {name: getattr(source, name) for name in MODEL}
     header["path"] = str(header["path"])
+    header["base"] = str(source.base.path) if source.base else None
     header["steps"] = json.dumps([[step.number, str(step.path)] for step in source.steps])
     header["notes"] = "; ".join([*source.notes, *([PICKLE] if allow_pickle else [])])
     tensors = [{n: getattr(info, n) for n in TENSORS.names} for info in source.tensors()]
@@ -68,24 +79,25 @@ def describe(path: str, allow_pickle: bool) -> dict[str, Any]:
         "model": header,
         "tensors": pa.Table.from_pylist(tensors, schema=TENSORS),
         "labels": _labels(source.matrices()),
+        "files": [str(file) for file in contents.files(source)],
     }
 
 
+@_plain_errors()
 def make(request: Request, recall: Recall) -> Plan:
-    """Return the tasks of a job, each with its key where its tensor was hashed before."""
+    """Return the tasks of a job, each with its key where its files were hashed before.
+
+    Raises JobError for what cannot work, and for what does not fit in memory.
+    """
     unit = request.analysis["unit"]
-    if unit not in RUNNABLE:
-        raise JobError(
-            f"analysis {request.analysis['name']!r} works on a {unit!r}, which no job can run "
-            f"yet: expected one on {' or '.join(RUNNABLE)}"
-        )
-    source = _open(request.path, request.allow_pickle)
-    first = request.analysis if unit == "matrix" else request.spectrum
-    chosen = request.params if unit == "matrix" else params.parse_params(first, {})
+    source = _source(request)
+    first = request.spectrum if unit == "spectra" else request.analysis
+    chosen = params.parse_params(first, {}) if unit == "spectra" else request.params
     views = {name: bool(chosen[name]) for name in ("heads", "slices") if name in chosen}
-    refs = source.matrices(**views)
-    layers.check(request.layers, [ref.label.layer for ref in refs])
-    refs = [ref for ref in refs if layers.matches(ref.label.layer, request.layers)]
+    refs = _refs(request, source, views)
+    _check(request, source, refs)
+    if unit not in ("matrix", "spectra"):
+        return _one(request, source, refs, recall)
     tasks = [_task(first, chosen, label=ref.label.layer, ref=ref.to_dict()) for ref in refs]
     return Plan(
         tasks=_recognised(tasks, refs, recall, spectra=unit == "spectra"),
@@ -96,15 +108,79 @@ def make(request: Request, recall: Recall) -> Plan:
     )
 
 
-def _open(path: str, allow_pickle: bool) -> Any:
-    if path == "sample":
-        from analysis import sample
-
-        path = str(sample.MODEL)
+def predict(request: Request) -> dict[str, Any]:
+    """Return what a job on a whole model would take: words, bytes, seconds, refused."""
     try:
-        return weights.open_model(path, allow_pickle=allow_pickle)
-    except AnalysisError as error:
-        raise JobError(str(error)) from error
+        source = _source(request)
+        names = [ref.label.layer for ref in _refs(request, source, {})]
+        work = prediction.of(request.analysis["name"], source, request.params, names)
+    except (AnalysisError, JobError) as error:
+        return prediction.refused(str(error))
+    return prediction.say(work, _what(request), names)
+
+
+def _source(request: Request) -> Any:
+    """Return the headers of the job's model; None for a training run, which has none."""
+    unit, name = request.analysis["unit"], request.analysis["name"]
+    if unit == "training":
+        return None
+    source = _open(request.path, request.allow_pickle, request.base)
+    if unit == "series" and not source.steps:
+        raise JobError(
+            f"{request.model} is no series: {name} needs a folder of checkpoints, whose folders or "
+            "files end in a number (add one with `models add FOLDER`)"
+        )
+    return source
+
+
+def _open(path: str, allow_pickle: bool, base: str | None) -> Any:
+    path, base = _bundled(path), base and _bundled(base)
+    return whole.open_model(path, base, allow_pickle=allow_pickle)
+
+
+def _bundled(path: str) -> str:
+    return str(sample.MODEL) if path == "sample" else path
+
+
+def _refs(request: Request, source: Any, views: dict[str, bool]) -> list[Any]:
+    """Return the chosen matrices. Raises JobError for a pattern that means none."""
+    if source is None:
+        return []
+    refs = source.matrices(**views)
+    layers.check(request.layers, [ref.label.layer for ref in refs])
+    return [ref for ref in refs if layers.matches(ref.label.layer, request.layers)]
+
+
+def _check(request: Request, source: Any, refs: Sequence[Any]) -> None:
+    """Raise AnalysisError for what cannot work, or not in the memory that is free."""
+    names = [ref.label.layer for ref in refs]
+    work = prediction.of(request.analysis["name"], source, request.params, names)
+    if request.device != "cuda":  # how much a GPU has, a worker that holds it finds out
+        prediction.check(work, _what(request))
+
+
+def _what(request: Request) -> str:
+    return f"{request.analysis['name']} of {request.model}"
+
+
+def _one(request: Request, source: Any, refs: Sequence[Any], recall: Recall) -> Plan:
+    """Return the plan of a job that is one task, recognised where nothing need be read for it."""
+    unit = request.analysis["unit"]
+    given = Whole(
+        unit=unit,
+        path=request.path if source is None else str(source.path),
+        base=request.base,
+        allow_pickle=request.allow_pickle,
+        layers=tuple(ref.label.layer for ref in refs),
+        all_layers=request.layers.strip() == layers.ALL,
+        reads=params.reads(request.analysis),
+    )
+    task = dataclasses.replace(_task(request.analysis, request.params, unit), whole=given)
+    with contextlib.suppress(contents.NotRemembered):
+        known, _ = whole.keyed(task, source, contents.Hashes(recall).remembered)
+        state = recall.known([known.key]).get(known.key, "")
+        task = dataclasses.replace(task, key=known.key, state=state)
+    return Plan(tasks=[task], labels=_labels(refs), details={}, skipped=[])
 
 
 def _task(analysis: Any, chosen: Any, label: str, ref: dict[str, Any] | None = None) -> Task:
@@ -121,10 +197,12 @@ def _task(analysis: Any, chosen: Any, label: str, ref: dict[str, Any] | None = N
 
 def _recognised(tasks: Sequence[Task], refs: Any, recall: Recall, *, spectra: bool) -> list[Task]:
     """Fill in hashes and keys that are remembered, and the states of results that are stored."""
-    hashes = _hashes({ref.file for ref in refs}, recall)
+    # What is made from several files is hashed by its worker each time.
+    alone = [len(weights.files_of(ref)) == 1 for ref in refs]
+    hashes = _hashes({ref.file for ref, single in zip(refs, alone, strict=True) if single}, recall)
     keyed = []
-    for task, ref in zip(tasks, refs, strict=True):
-        sha256 = hashes[ref.file].get(ref.tensor, "")
+    for task, ref, single in zip(tasks, refs, alone, strict=True):
+        sha256 = hashes[ref.file].get(ref.tensor, "") if single else ""
         if sha256:
             matrix_key = weights.matrix_key(ref, sha256)
             key = unit_key(task, [matrix_key])

@@ -6,6 +6,7 @@ import ray
 
 from jobs import cluster, ray_executor
 from jobs.errors import Unreachable
+from jobs.tasks import Request
 
 PATIENCE = 10.0  # seconds that a page waits for an answer of the store
 
@@ -19,10 +20,16 @@ class RayEngine:
         self._namespace = namespace
         self.store = cluster.RemoteStore(namespace, timeout=PATIENCE)
 
-    def describe(self, path: str, allow_pickle: bool) -> dict[str, Any]:
-        """Return a model's header, its tensors and its labels, read by a worker."""
+    def describe(self, path: str, allow_pickle: bool, base: str | None) -> dict[str, Any]:
+        """Return a model's header, its tensors, its labels and its files, read by a worker."""
         options = ray_executor.describe.options(runtime_env=cluster.environment())
-        found: dict[str, Any] = cluster.answer(options.remote(path, allow_pickle))
+        found: dict[str, Any] = cluster.answer(options.remote(path, allow_pickle, base))
+        return found
+
+    def predict(self, request: Request) -> dict[str, Any]:
+        """Return what a job on a whole model would take, found by a worker."""
+        options = ray_executor.predict.options(runtime_env=cluster.environment())
+        found: dict[str, Any] = cluster.answer(options.remote(request))
         return found
 
     def start(self, job: str) -> None:

@@ -36,12 +36,21 @@ def make_plan(request: Request, namespace: str) -> Plan:
 
 
 @ray.remote(num_cpus=0, max_retries=cluster.RETRIES)
-def describe(path: str, allow_pickle: bool) -> dict[str, Any]:
+def describe(path: str, allow_pickle: bool, base: str | None) -> dict[str, Any]:
     """Read a model's header in a worker."""
     with interrupts.ignored():  # an import cut short would spoil the worker for later tasks
         cluster.die_with_parent()
         from jobs import plan
-    return plan.describe(path, allow_pickle)
+    return plan.describe(path, allow_pickle, base)
+
+
+@ray.remote(num_cpus=0, max_retries=cluster.RETRIES)
+def predict(request: Request) -> dict[str, Any]:
+    """Predict a job in a worker, which has torch."""
+    with interrupts.ignored():  # an import cut short would spoil the worker for later tasks
+        cluster.die_with_parent()
+        from jobs import plan
+    return plan.predict(request)
 
 
 @ray.remote(num_cpus=0, num_gpus=1, max_retries=0)
@@ -116,7 +125,9 @@ class RayExecutor:
 
     def submit(self, task: Task) -> Any:
         """Start a task; a worker that dies is replaced and the task tried again."""
-        wanted = {"num_gpus": 1} if task.device == "cuda" else {}
+        wanted: dict[str, Any] = {"num_gpus": 1} if task.device == "cuda" else {}
+        if task.whole is not None and task.whole.unit == "training":
+            wanted["resources"] = cluster.HEAD  # its checkpoints are kept in the home
         options = run_task.options(runtime_env=self._environment, **wanted)
         handle = options.remote(task, self._namespace)
         with self._lock:
@@ -138,7 +149,8 @@ class RayExecutor:
             with self._lock:
                 self._running.pop(handle, None)
         with contextlib.suppress(ray.exceptions.RayError, ValueError):
-            ray.cancel(handle, force=force)
+            # What a worker has asked of the store is to be answered.
+            ray.cancel(handle, force=force, recursive=False)
 
     def _outcome(self, handle: Any) -> Outcome:
         with self._lock:

@@ -1,16 +1,18 @@
 """What workers ask of the store, whether it is an object here or an actor elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jobs.tasks import Task
 from store.errors import StoreError
 
 
 class StoreRecall:
     """`Recall` over anything with the store's methods."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, told: Callable[[], object] = lambda: None) -> None:
         self._store = store
+        self._told = told  # called after each word of a unit's progress
 
     def spectrum(self, key: str) -> Any:
         """Return the stored spectrum of a key, or None."""
@@ -37,7 +39,7 @@ class StoreRecall:
 
     def stored_spectra(self, keys: Sequence[str]) -> set[str]:
         """Return which of the matrix keys have a stored spectrum."""
-        return set(self._store.sparks(list(keys), 2).column("key").to_pylist())
+        return set(self._store.known_spectra(list(keys)).column("key").to_pylist())
 
     def fingerprints(self, path: str, size: int, mtime_ns: int) -> dict[str, str]:
         """Return the remembered hashes of a file's tensors."""
@@ -50,3 +52,19 @@ class StoreRecall:
             self._store.count_attempt(key)
         except StoreError:
             return
+
+    def begin(self, task: Task, *, kept: bool) -> None:
+        """Have a unit seen while it runs; with `kept` its rows stay when it is stopped."""
+        unit = {"key": task.key, "analysis": task.analysis, "kept": kept}
+        self._store.begin_live(task.job, task.label, unit)
+
+    def add(
+        self,
+        key: str,
+        said: Mapping[str, Any],
+        rows: Any = None,
+        arrays: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Say how far a unit is, and give the rows (and `.npy` bytes) since the last call."""
+        self._store.add_live(key, dict(said), rows, dict(arrays or {}))
+        self._told()

@@ -6,26 +6,25 @@ that are stored are skipped by their content key.
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from jobs import requests
 from jobs.catalog import Catalog
 from jobs.errors import JobError
 from jobs.executor import Claims, Executor
-from jobs.tasks import PICKLE, Labelled, Outcome, Plan, Request, Task
-from store import artifacts
+from jobs.ledger import Ledger
+from jobs.tasks import Labelled, Outcome, Plan, Task
 from store.errors import StoreError
 
 PROGRESS = 0.5  # seconds between two writes of a job's counts
 TICK = 0.2
 SOFT, GIVE_UP = 5.0, 10.0  # seconds after a cancel: force it, and wait no longer
-SPECTRUM = "spectrum"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Around:
     """What a run hears and says: `stop()` is the state to end with, or None to go on."""
 
     stop: Callable[[], str | None] = lambda: None
-    watch: Callable[[], None] = lambda: None
+    watch: Callable[[], object] = lambda: None
     claims: Claims = dataclasses.field(default_factory=Claims)
 
 
@@ -53,6 +52,7 @@ class Run:
         self._home = home
         self._store = store
         self._executor = executor
+        self._ledger = Ledger(job, home, store)
         self._stop = around.stop
         self._claims = around.claims
         self._watch = around.watch
@@ -86,35 +86,20 @@ class Run:
     def _run(self) -> tuple[str, str]:
         self._store.set_job(self.job, "RUNNING")
         [job] = self._store.job(self.job).to_pylist()
-        request = self._request(job)
-        device, warning = self._executor.device(job["device"])
+        request = requests.of(self._store, Catalog.load(self._home), job)
+        for declared in filter(None, (request.analysis, request.spectrum)):
+            self._store.declare(declared)
+        device, warning = self._executor.device(requests.device(request, job["device"]))
         if warning:
             self._log("warning", warning)
-        plan = self._executor.plan(request)
+        plan = self._executor.plan(dataclasses.replace(request, device=device))
+        own = {"device": device, "job": self.job, "model": job["model"], "home": str(self._home)}
         self._begin(job["model"], plan)
-        self._drain([dataclasses.replace(t, device=device) for t in plan.tasks], job["model"])
+        self._drain([dataclasses.replace(task, **own) for task in plan.tasks], job["model"])
         if plan.last is not None and not self._stop():
-            last = dataclasses.replace(plan.last, spectra=self._spectra(plan), device=device)
+            last = dataclasses.replace(plan.last, spectra=self._spectra(plan), **own)
             self._drain([last], job["model"])
         return self._verdict()
-
-    def _request(self, job: Mapping[str, Any]) -> Request:
-        [model] = self._store.model(job["model"]).to_pylist() or [None]
-        if model is None:
-            raise JobError(f"model {job['model']!r} is no longer registered: add it again")
-        catalog = Catalog.load(self._home)
-        analysis = catalog.analysis(job["analysis"])
-        spectrum = catalog.analysis(SPECTRUM) if analysis["unit"] == "spectra" else {}
-        for declared in filter(None, (analysis, spectrum)):
-            self._store.declare(declared)
-        return Request(
-            path=model["path"],
-            allow_pickle=PICKLE in (model["notes"] or ""),
-            analysis=analysis,
-            params=json.loads(job["params"]),
-            spectrum=spectrum,
-            layers=job["layers"],
-        )
 
     def _begin(self, model: str, plan: Plan) -> None:
         last = [plan.last] if plan.last else []
@@ -207,32 +192,14 @@ class Run:
         self._progress()
 
     def _settle(self, task: Task, outcome: Outcome, model: str) -> None:
-        """Store what became of one task: its unit in one transaction, then the links to it."""
-        if outcome.remember:
-            self._store.remember_tensor(*outcome.remember)
-        if outcome.unit:
-            files = [artifacts.keep(self._home, b, ".npy") for b in outcome.arrays.values()]
-            kept = pa.Table.from_pylist(files) if files else None
-            self._store.finish_unit(dict(outcome.unit), outcome.rows, outcome.spectra, kept)
-        if outcome.matrix_key:
-            self._store.link_matrix(model, task.label, outcome.matrix_key)
-        state = self._state(task, outcome)
-        unit = outcome.key if outcome.unit or outcome.state == "known" else None
-        self._store.link_unit(self.job, task.label, unit or None, state, outcome.message)
+        """Store what became of one task, and count it."""
+        state = self._ledger.settle(task, outcome, model)
         self._counts["reused" if outcome.state == "known" else state] += 1
         if state == "done" and outcome.matrix_key:
             self._keys[task.label] = outcome.matrix_key
         if state == "failed":
             where = f" ({outcome.detail})" if outcome.detail else ""
             self._log("error", outcome.message + where, outcome.key)
-
-    def _state(self, task: Task, outcome: Outcome) -> str:
-        if outcome.state != "known":
-            return outcome.state
-        if task.state:
-            return task.state
-        [stored] = self._store.known_units([outcome.key]).to_pylist()
-        return str(stored["state"])
 
     def _cancel(self, running: dict[Any, Task], waiting: deque[Task], model: str) -> None:
         """Stop softly, by force after five seconds; what ends by itself meanwhile is kept."""
@@ -248,7 +215,7 @@ class Run:
                 for handle in running:
                     self._executor.cancel(handle, force=True)
         for task in [*running.values(), *waiting]:
-            self._store.link_unit(self.job, task.label, None, "cancelled")
+            self._ledger.cancel(task)
 
     def _spectra(self, plan: Plan) -> list[Labelled]:
         """Return the layers of the first stage that have a spectrum, as the second needs them."""
@@ -263,7 +230,9 @@ class Run:
     def _verdict(self) -> tuple[str, str]:
         failed, total = self._counts["failed"], self._total
         ended = sum(self._counts[name] for name in ("done", "zero", "failed", "reused"))
-        if ended < total and (state := self._stop()):
+        if ended < total:
+            # Without being told to, a task stops only when Ray is told so by someone else.
+            state = self._stop() or "INTERRUPTED"
             word = "cancelled" if state == "CANCELLED" else "interrupted"
             return state, f"{word} after {ended} of {total} units; resume continues there"
         if failed:

@@ -10,7 +10,22 @@ import pyarrow as pa
 
 State = Literal["done", "zero", "failed", "known", "cancelled"]
 PICKLE = "opened with --allow-pickle"  # in the notes of a model whose files are pickles
+Unit = Literal["model", "series", "training"]
+Remembered = tuple[str, int, int, str, str]  # path, size, mtime_ns, tensor or "", sha256
 Labelled = dict[str, Any]  # a label as a dictionary, with its matrix key and stored dtype
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """What a unit on a whole model is given, beside its parameters; a training run opens none."""
+
+    unit: Unit
+    path: str = ""
+    base: str | None = None
+    allow_pickle: bool = False
+    layers: tuple[str, ...] = ()  # the names of those that were chosen
+    all_layers: bool = True
+    reads: tuple[str, ...] = ()  # the parameters that name a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,19 +38,25 @@ class Task:
     params: Mapping[str, Any]  # all of them: what the function is called with
     inputs: Mapping[str, Any]  # those that are part of the key
     columns: Sequence[Mapping[str, Any]]
-    ref: Mapping[str, Any] | None = None  # of a matrix; None for stored spectra
-    spectra: Sequence[Labelled] = ()
+    # One of these three says what it works on.
+    ref: Mapping[str, Any] | None = None  # of a matrix
+    spectra: Sequence[Labelled] = ()  # that are stored
+    whole: Whole | None = None
     sha256: str = ""
     matrix_key: str = ""
     key: str = ""
     state: str = ""  # "done" or "zero" when the store holds the result already
     device: str = "cpu"
     threads: int = 1
+    job: str = ""
+    model: str = ""  # its name
+    home: str = ""
 
     @property
     def identity(self) -> str:
         """Return what makes two tasks the same work before their keys are known."""
-        return digest([self.analysis, self.version, self.inputs, self.ref, list(self.spectra)])
+        subject = [self.ref, list(self.spectra), self.whole]
+        return digest([self.analysis, self.version, self.inputs, *subject])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +71,7 @@ class Outcome:
     rows: pa.Table | None = None
     spectra: pa.Table | None = None
     arrays: Mapping[str, bytes] = dataclasses.field(default_factory=dict)  # sha256 to `.npy`
-    remember: tuple[str, int, int, str, str] | None = None  # path, size, mtime_ns, tensor, sha256
+    remember: Sequence[Remembered] = ()
     detail: str = ""  # where it failed, for the log
 
 
@@ -75,6 +96,9 @@ class Request:
     params: Mapping[str, Any]
     spectrum: Mapping[str, Any]  # the declaration that "spectra" jobs take missing spectra from
     layers: str = "*"
+    model: str = ""
+    base: str | None = None
+    device: str = "cpu"
 
 
 class Recall(Protocol):
@@ -94,6 +118,18 @@ class Recall(Protocol):
 
     def starting(self, key: str) -> None:
         """Count one attempt at a unit."""
+
+    def begin(self, task: Task, *, kept: bool) -> None:
+        """Have a unit seen while it runs; with `kept` its rows stay when it is stopped."""
+
+    def add(
+        self,
+        key: str,
+        said: Mapping[str, Any],
+        rows: pa.Table | None = None,
+        arrays: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Say how far a unit is, and give the rows (and `.npy` bytes) since the last call."""
 
 
 def unit_key(task: Task, inputs: Sequence[Any]) -> str:

@@ -40,6 +40,14 @@ def count(value: Any) -> str:
     return str(value)
 
 
+def size(number: float) -> str:
+    """Return bytes in decimal units: 31 GB, 1.2 GB, 640 MB."""
+    for unit, letters in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= unit:
+            return f"{number / unit:.{0 if number >= 10 * unit else 1}f} {letters}"
+    return f"{number:.0f} B"
+
+
 def table(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> str:
     """Return the frame as aligned text: words to the left, numbers to the right.
 

@@ -4,23 +4,18 @@ Whatever goes wrong with one unit is that unit's outcome, with a sentence; other
 """
 
 import dataclasses
-import importlib.metadata
 import os
-import platform
-import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from analysis import registry, weights
-from analysis.registry import Analysis, AnalysisError
-from analysis.weights.matrix import Label, LayerSpectrum, Matrix, NonFinite, Spectrum, ZeroMatrix
-from jobs import rows
-from jobs.tasks import Outcome, Recall, State, Task, unit_key
+from analysis.registry import Analysis
+from analysis.weights.matrix import Label, LayerSpectrum, Matrix
+from jobs import measuring, rows, whole
+from jobs.tasks import Outcome, Recall, Remembered, Task, unit_key
 
-ZERO = "every entry is zero: there is nothing to measure"
+MOST_THREADS = 4  # of a unit on a whole model, which is the only one of its job
 NO_CUDA = (
     "Ray offers a GPU, but torch finds no CUDA device in the worker: use --device cpu, or install "
     "a CUDA build of torch and its driver"
@@ -30,27 +25,28 @@ NO_CUDA = (
 def run_unit(task: Task, recall: Recall) -> Outcome:
     """Return what became of one unit. Raises nothing but what ends the process."""
     # Workers are reused, and keep the last setting.
-    torch.set_num_threads(task.threads)
+    torch.set_num_threads(_threads(task))
     try:
         if task.device == "cuda" and not torch.cuda.is_available():
             return Outcome("failed", NO_CUDA)
         analysis = registry.find(task.analysis)
-        return (
-            _on_spectra(task, analysis, recall)
-            if task.ref is None
-            else _on_matrix(task, analysis, recall)
-        )
-    except AnalysisError as error:
-        return Outcome("failed", str(error))
+        if task.whole is not None:
+            return whole.run(task, analysis, recall)
+        on = _on_spectra if task.ref is None else _on_matrix
+        return on(task, analysis, recall)
     except Exception as error:  # noqa: BLE001  an analysis may raise anything: its unit fails
-        return Outcome("failed", _sentence(task, error), detail=_place(error))
+        return measuring.failed(task, error)
+
+
+def _threads(task: Task) -> int:
+    if task.whole is None:
+        return task.threads
+    return min(os.cpu_count() or 1, MOST_THREADS)
 
 
 def _on_matrix(task: Task, analysis: Analysis, recall: Recall) -> Outcome:
     ref = weights.MatrixRef.from_dict(dict(task.ref or {}))
-    before = Path(ref.file).stat()
-    sha256 = task.sha256 or weights.fingerprint(ref)
-    remember = (ref.file, before.st_size, before.st_mtime_ns, ref.tensor, sha256)
+    sha256, remember = _fingerprint(task, ref)
     key = weights.matrix_key(ref, sha256)
     task = dataclasses.replace(task, matrix_key=key, key=unit_key(task, [key]))
     found = Outcome("known", key=task.key, matrix_key=key, remember=remember)
@@ -58,8 +54,26 @@ def _on_matrix(task: Task, analysis: Analysis, recall: Recall) -> Outcome:
         return found
     recall.starting(task.key)
     matrix = Matrix(weights.load(ref), ref.label, key, recall=recall.spectrum, device=task.device)
-    measured = _measured(task, analysis, matrix, matrix.fresh, [key])
-    return dataclasses.replace(measured, matrix_key=key, remember=remember)
+    outcome = measuring.measured(
+        task, [key], lambda: analysis.function(matrix, analysis.params(**task.params))
+    )
+    if outcome.state == "done" and _is_zero(matrix, outcome.rows):
+        outcome = measuring.zero(outcome)
+    spectra = rows.spectra(matrix.fresh.values()) if matrix.fresh else None
+    return dataclasses.replace(outcome, matrix_key=key, remember=remember, spectra=spectra)
+
+
+def _fingerprint(task: Task, ref: Any) -> tuple[str, list[Remembered]]:
+    """Return the hash of a matrix's bytes, and what to remember of it.
+
+    One that is made from several files is hashed each time: there is no one file that it is of.
+    """
+    before = [(str(path), path.stat()) for path in weights.files_of(ref)]
+    sha256 = task.sha256 or weights.fingerprint(ref)
+    if len(before) > 1:
+        return sha256, []
+    [(file, state)] = before
+    return sha256, [(file, state.st_size, state.st_mtime_ns, ref.tensor, sha256)]
 
 
 def _on_spectra(task: Task, analysis: Analysis, recall: Recall) -> Outcome:
@@ -74,42 +88,9 @@ def _on_spectra(task: Task, analysis: Analysis, recall: Recall) -> Outcome:
         spectrum = recall.spectrum(stored["matrix_key"])
         label = Label(**{name: stored[name] for name in fields})
         layers.append(LayerSpectrum(label, spectrum, stored["dtype"]))
-    return _measured(task, analysis, layers, {}, inputs)
-
-
-def _measured(
-    task: Task, analysis: Analysis, subject: Any, fresh: dict[str, Spectrum], inputs: list[Any]
-) -> Outcome:
-    """Call the analysis on its subject; return its rows with the record of how they came to be."""
-    started = time.perf_counter()
-    state: State = "done"
-    message, detail, found = "", "", None
-    arrays: dict[str, bytes] = {}
-    try:
-        measured = list(analysis.function(subject, analysis.params(**task.params)))
-        found, arrays = rows.table(measured, task.columns)
-    except ZeroMatrix:
-        state, message = "zero", ZERO
-    except (NonFinite, AnalysisError) as error:
-        state, message = "failed", str(error)
-    except Exception as error:  # noqa: BLE001  an analysis may raise anything: its unit fails
-        state, message, detail = "failed", _sentence(task, error), _place(error)
-    if state == "done" and isinstance(subject, Matrix) and _is_zero(subject, found):
-        state, message, found, arrays = "zero", ZERO, None, {}
-    unit = {
-        "key": task.key,
-        "analysis": task.analysis,
-        "version": task.version,
-        "params": dict(task.inputs),
-        "inputs": inputs,
-        "state": state,
-        "message": message,
-        "seconds": time.perf_counter() - started,
-        "device": task.device,
-        "versions": versions(),
-    }
-    kept = rows.spectra(fresh.values()) if fresh else None
-    return Outcome(state, message, task.key, "", unit, found, kept, arrays, None, detail)
+    return measuring.measured(
+        task, inputs, lambda: analysis.function(layers, analysis.params(**task.params))
+    )
 
 
 def _is_zero(matrix: Matrix, found: Any) -> bool:
@@ -118,26 +99,3 @@ def _is_zero(matrix: Matrix, found: Any) -> bool:
     if own is not None:
         return not own.values.any()
     return found.num_rows == 0 and not bool(matrix.dense().any())
-
-
-def versions() -> dict[str, str]:
-    """Return what the numbers depend on beside the inputs."""
-    packages = ("torch", "numpy", "scipy")
-    found = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version(), **found}
-
-
-def _sentence(task: Task, error: Exception) -> str:
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        return f"{task.label} does not fit in the GPU's memory: use --device cpu"
-    if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return f"{task.label} does not fit in memory: free some, or leave it out with --layers"
-    if isinstance(error, OSError) and error.filename:
-        return f"{os.fspath(error.filename)} cannot be read ({error.strerror}): check the path"
-    text = " ".join(str(error).split())
-    return f"{task.analysis} stopped on {task.label} with {type(error).__name__}: {text}"
-
-
-def _place(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames[::-1][:4])

@@ -3,16 +3,17 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from jobs import client as clients
-from jobs import errors, owner
+from jobs import errors, owner, text
 from jobs import home as places
 from jobs.client import Client
 from jobs.commands import follow
 from jobs.engine import Local
-from jobs.errors import Interrupted
+from jobs.errors import Interrupted, JobError
 from jobs.params import pairs
 from jobs.proxy import plain_errors
 
@@ -22,12 +23,29 @@ LOCAL_WAIT = 0.5  # --local is refused while an owner lives, so it does not wait
 def analyze(args: argparse.Namespace, home: Path) -> int:
     """Run an analysis of a model to its end."""
     params = pairs(args.set)
+    if args.predict:
+        return _predict(args, params, home)
 
     def submit(client: Client) -> str:
         model = client.resolve(args.model, allow_pickle=True) if args.allow_pickle else args.model
         return client.submit(model, args.analysis, params, args.layers, args.device)
 
     return _run(home, submit, local=args.local)
+
+
+def _predict(args: argparse.Namespace, params: Mapping[str, Any], home: Path) -> int:
+    with clients.connect(home) as client:
+        model = client.resolve(args.model, allow_pickle=args.allow_pickle)
+        found = client.predict(model, args.analysis, params, args.layers)
+    if found["words"]:
+        print(text.plain(found["words"]))
+    if found["bytes"]:
+        print(f"memory: about {text.size(found['bytes'])}")
+    if found["seconds"] is not None:
+        print(f"time: about {text.duration(found['seconds'])} on two cores")
+    if found["refused"]:
+        raise JobError(found["refused"])
+    return errors.DONE
 
 
 def resume(args: argparse.Namespace, home: Path) -> int:
@@ -97,6 +115,6 @@ def _local_client(home: Path, bar: follow.Bar) -> Iterator[Client]:
             store.interrupt_running()
         ownership.publish("in process", doing)
         watched: list[Client] = []
-        local = Local(store, home, lambda job: bar.draw(watched[0].job(job)))
+        local = Local(store, home, lambda job: bar.follow(watched[0], job))
         watched.append(Client(home, local))
         yield watched[0]

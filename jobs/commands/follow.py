@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import pandas as pd
@@ -10,13 +11,13 @@ import pandas as pd
 from jobs import errors, text
 from jobs.client import Client
 from jobs.errors import Unreachable
+from jobs.states import ACTIVE, ENDED
 
 EVERY = 0.3
+WIDTH = 30  # of the bar
 PATIENCE = 60.0
 WHOLE = "model_"  # columns that begin so repeat a total on every row
 MOST_ROWS = 60
-ACTIVE = ("QUEUED", "RUNNING")
-ENDED = ("DONE", "FAILED", "CANCELLED", "INTERRUPTED")
 
 
 class Bar:
@@ -25,22 +26,46 @@ class Bar:
     def __init__(self, stream: TextIO = sys.stderr) -> None:
         self._stream = stream
         self._drawn = False
+        self._first: tuple[float, float] | None = None  # when the lone unit was seen, and how far
 
-    def draw(self, job: dict[str, Any]) -> None:
-        """Show where the job stands."""
+    def follow(self, client: Client, job: str) -> dict[str, Any]:
+        """Show where the job stands, and return its row."""
+        row = client.job(job)
+        if self._stream.isatty():
+            units = client.store.progress(row["id"]) if row["total"] == 1 else pd.DataFrame()
+            self.draw(row, units.iloc[0].to_dict() if len(units) else None)
+        return row
+
+    def draw(self, job: dict[str, Any], unit: Mapping[Any, Any] | None = None) -> None:
+        """Show where the job stands, or its only unit."""
         if not self._stream.isatty():
             return
-        ended = int(job["done"] + job["failed"] + job["skipped"])
-        total = int(job["total"])
-        width = 30
-        filled = width * ended // total if total else 0
-        bar = "#" * filled + "." * (width - filled)
-        words = f"{job['analysis']} [{bar}] {ended}/{total or '?'} {job['state'].lower()}"
-        if job["failed"]:
-            words += f", {int(job['failed'])} failed"
-        self._stream.write(f"\r\x1b[K{words}{self._left(job, ended)}")
+        columns = shutil.get_terminal_size((110, 24)).columns
+        said = self._of_unit(job, unit) if unit and unit["total"] else self._of_job(job)
+        self._stream.write(f"\r\x1b[K{text.plain(said)[: columns - 1]}")
         self._stream.flush()
         self._drawn = True
+
+    def _of_job(self, job: dict[str, Any]) -> str:
+        ended = int(job["done"] + job["failed"] + job["skipped"])
+        total = int(job["total"])
+        bar = _filled(ended / total if total else 0.0)
+        words = f"{job['analysis']} {bar} {ended}/{total or '?'} {job['state'].lower()}"
+        if job["failed"]:
+            words += f", {int(job['failed'])} failed"
+        return words + self._left(job, ended)
+
+    def _of_unit(self, job: dict[str, Any], unit: Mapping[Any, Any]) -> str:
+        """Say how far the only unit is; the time left by its pace since it was first seen."""
+        done, total, now = float(unit["done"]), float(unit["total"]), float(unit["at"])
+        self._first = self._first or (now, done)
+        share = min(done / total, 1.0)
+        words = f"{job['analysis']} {_filled(share)} {share:.0%} {unit['words']}".rstrip()
+        since, before = self._first
+        if done <= before or now <= since:
+            return words
+        left = (now - since) / (done - before) * max(total - done, 0.0)
+        return f"{words}, about {text.duration(left)} left"
 
     def close(self) -> None:
         """Go on to the next line."""
@@ -54,6 +79,11 @@ class Bar:
             return ""
         left = (time.time() - job["started"]) / computed * (job["total"] - ended)
         return f", about {text.duration(max(left, 0.0))} left"
+
+
+def _filled(share: float) -> str:
+    filled = int(WIDTH * share)
+    return f"[{'#' * filled}{'.' * (WIDTH - filled)}]"
 
 
 def to_the_end(client: Client, job: str) -> int:
@@ -76,6 +106,9 @@ def finish(client: Client, row: dict[str, Any]) -> int:
     if row["message"]:
         print(text.plain(str(row["message"])))
     _summary(client, row)
+    kept = client.checkpoints(row["id"])
+    if kept is not None:
+        print(f"replay its checkpoints with: python -m jobs models add {kept}")
     if row["state"] in ("CANCELLED", "INTERRUPTED"):
         print(f"resume it with: python -m jobs resume {row['id']}")
         return errors.INTERRUPTED
@@ -107,7 +140,7 @@ def _wait(client: Client, job: str, bar: Bar) -> dict[str, Any]:
     lost = 0.0
     while True:
         try:
-            row = client.job(job)
+            row = bar.follow(client, job)
             trouble = client.trouble(job)
             lost = 0.0
         except Unreachable:
@@ -117,7 +150,6 @@ def _wait(client: Client, job: str, bar: Bar) -> dict[str, Any]:
                 raise
             time.sleep(EVERY)
             continue
-        bar.draw(row)
         if row["state"] not in ACTIVE:
             return row
         if trouble:

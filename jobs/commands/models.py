@@ -15,7 +15,7 @@ from jobs.client import Client
 def add(args: argparse.Namespace, home: Path) -> int:
     """Register a model from its header; no weight is read."""
     with clients.connect(home) as client:
-        name = client.add_model(args.path, args.name, allow_pickle=args.allow_pickle)
+        name = client.add_model(args.path, args.name, args.base, allow_pickle=args.allow_pickle)
         [row] = client.store.model(name).to_dict("records")
         print(f"added {name}: {_headline(row)}")
         _print_layers(client, name)

@@ -2,19 +2,26 @@
 
 import contextlib
 import dataclasses
+import json
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from analysis import registry
 from analysis.registry import Array
+from jobs import catalog
+from jobs.client import Client
 from jobs.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
 class Params:
     factor: float = 1.0
+    text: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +38,30 @@ COLUMNS = [
 ]
 
 
+PARAMS = [
+    {"name": "factor", "type": "float", "optional": False, "default": 1.0, "min": 0.0},
+    {"name": "text", "type": "str", "optional": True, "default": None, "reads": "text"},
+]
+
+
+def declare(home: Path, unit: str) -> None:
+    """Add `made_up` to the list of analyses that lies in the home already."""
+    file = home / catalog.FILE
+    listed = json.loads(file.read_text())
+    listed["analyses"]["made_up"] = {
+        "name": "made_up", "title": "Made up", "view": "", "unit": unit, "version": 1,
+        "summary": "", "doc": "", "params": PARAMS, "columns": COLUMNS,
+    }  # fmt: skip
+    file.write_text(json.dumps(listed))
+
+
 @contextlib.contextmanager
-def analysis(function: Callable[..., Any], unit: Any = "matrix") -> Iterator[str]:
+def analysis(
+    function: Callable[..., Any], unit: Any = "matrix", work: Callable[..., Any] | None = None
+) -> Iterator[str]:
     """Enrol a function as the analysis `made_up`."""
     module = types.ModuleType("analysis.made_up")
-    made = registry.Analysis("made_up", "Made up", "", unit, 1, Params, Row, function)
+    made = registry.Analysis("made_up", "Made up", "", unit, 1, Params, Row, function, work)
     sys.modules[module.__name__] = module
     registry._registered["made_up"] = made
     try:
@@ -63,6 +89,8 @@ class Memory:
         self.units: dict[str, str] = {}
         self.hashes: dict[str, str] = {}
         self.started: list[str] = []
+        self.begun: list[tuple[str, bool]] = []
+        self.said: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
 
     def spectrum(self, key: str) -> Any:
         return self.spectra.get(key)
@@ -78,3 +106,29 @@ class Memory:
 
     def starting(self, key: str) -> None:
         self.started.append(key)
+
+    def begin(self, task: Task, *, kept: bool) -> None:
+        self.begun.append((task.key, kept))
+
+    def add(self, key: str, said: Mapping[str, Any], rows: Any = None, arrays: Any = None) -> None:
+        self.said.append((dict(said), [] if rows is None else rows.to_pylist()))
+
+
+Launch = Callable[..., str]
+
+
+def measure(opened: Any, inputs: Any, params: Any, report: Any) -> Iterator[Row]:
+    """Stand in for an analysis of a model."""
+    for done, layer in enumerate(opened.layers):
+        report(done, len(opened.layers), layer)
+        yield Row(params.factor * (done + 1), layer, np.arange(done))
+
+
+def never(*_: Any) -> Iterator[Row]:
+    raise AssertionError
+    yield
+
+
+def state(client: Client, job: str) -> tuple[str, int, int, int, int]:
+    row = client.job(job)
+    return (row["state"], *(int(row[name]) for name in ("done", "failed", "skipped", "total")))

@@ -70,13 +70,56 @@ def gated(matrix, params):
     yield Row(params.factor * matrix.dense().double().norm().item())
 '''
 
+# Trains nothing: keeps a checkpoint a step, each of which waits while it is held.
+TRAINED = (
+    GATED.split("@register")[0].replace("notes each call", "notes each step")
+    + '''
+@register(title="Trained", view="by_layer", unit="training")
+def trained(inputs, params, report):
+    """Yield the number of each step."""
+    gate = Path(os.environ["RANKSCOPE_GATE"])
+    for step in range(6):
+        place = report.folder / f"step_{step}"
+        with (gate / "calls").open("a") as calls:
+            calls.write(f"{os.getpid()} {'kept' if place.exists() else step}\\n")
+        while not place.exists() and held(gate, step):
+            time.sleep(0.02)
+        place.mkdir(exist_ok=True)
+        (place / "model.safetensors").write_bytes(b"w" * (step + 1))
+        report(step + 1, 6, f"step {step}")
+        yield Row(float(step))
+'''
+)
+# Looks at a model's layers, each of which waits while it is held.
+VIEWED = (
+    GATED.split("@register")[0].replace("import register", "import Work, register")
+    + '''
+def work(source, params, layers):
+    return Work(f"{len(layers)} looks", int(params.factor * 10**9), cure="look less")
+
+
+@register(title="Viewed", view="by_layer", unit="model", work=work)
+def viewed(opened, inputs, params, report):
+    """Yield the place of each layer."""
+    gate = Path(os.environ["RANKSCOPE_GATE"])
+    for own, layer in enumerate(opened.layers):
+        report(own, len(opened.layers), layer)
+        with (gate / "calls").open("a") as calls:
+            calls.write(f"{os.getpid()} {layer}\\n")
+        while held(gate, own):
+            time.sleep(0.02)
+        yield Row(float(own))
+'''
+)
+
 
 def copy_project(folder: Path) -> Path:
-    """Copy what jobs need and this folder's modules; add the analysis `gated` and the catalogue."""
+    """Copy what jobs need and this folder's modules; add made-up analyses and the catalogue."""
     ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
     for package in ("analysis", "jobs", "store"):
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    (folder / "analysis" / "gated.py").write_text(GATED)
+    for name, source in {"gated": GATED, "trained": TRAINED, "viewed": VIEWED}.items():
+        (folder / "analysis" / f"{name}.py").write_text(source)
     (folder / "tests" / "jobs").mkdir(parents=True)
     for module in Path(__file__).parent.glob("*.py"):
         shutil.copy(module, folder / "tests" / "jobs")

@@ -40,4 +40,15 @@ def test_a_page_opens_what_lies_under_the_roots_links_followed(tmp_path: Path) -
 
 def test_the_default_roots(tmp_path: Path) -> None:
     roots = places.roots(tmp_path / "home", tmp_path / "start", {"HF_HOME": str(tmp_path / "hf")})
-    assert roots == [tmp_path / "hf" / "hub", tmp_path / "home" / "models", tmp_path / "start"]
+    own = [tmp_path / "home" / name for name in ("models", "runs")]
+    assert roots == [tmp_path / "hf" / "hub", own[0], tmp_path / "start", own[1]]
+
+
+def test_a_page_may_replay_what_a_training_run_of_this_home_has_written(tmp_path: Path) -> None:
+    run = tmp_path / "home" / "runs" / "abc"
+    run.mkdir(parents=True)
+    for environ in ({}, {"RANKSCOPE_ROOTS": str(tmp_path / "start")}):
+        roots = places.roots(tmp_path / "home", tmp_path / "start", environ)
+        places.check_allowed([run], roots)
+        with pytest.raises(JobError, match="lies outside"):
+            places.check_allowed([tmp_path / "home"], roots)

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from analysis import weights
+from jobs import requests
 from jobs import run as running
+from jobs.catalog import Catalog
 from jobs.client import Client
 from jobs.engine import Local
 from jobs.executor import Claims, InProcess
@@ -208,9 +210,7 @@ def test_work_that_another_job_has_in_hand_is_waited_for(
                 claims.release(held)  # the other job has finished it
             return super().submit(task)
 
-    plan = executor.plan(
-        running.Run(job, home, store, executor)._request(store.job(job).to_pylist()[0])
-    )
+    plan = executor.plan(requests.of(store, Catalog.load(home), store.job(job).to_pylist()[0]))
     held = plan.tasks[0].identity
     assert claims.take(held)
     executor = Watched(StoreRecall(store))

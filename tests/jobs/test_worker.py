@@ -42,9 +42,9 @@ def test_a_unit_yields_typed_rows_its_spectrum_and_what_to_remember(model: Path)
     [spectrum] = outcome.spectra.to_pylist()
     assert spectrum["key"] == outcome.matrix_key
     np.testing.assert_allclose(spectrum["s"], exact.numpy(), rtol=1e-10)
-    assert outcome.remember is not None
-    assert outcome.remember[0] == str(model / "model.safetensors")
-    assert outcome.remember[3:] == (ref.tensor, weights.fingerprint(ref))
+    [remember] = outcome.remember
+    assert remember[0] == str(model / "model.safetensors")
+    assert remember[3:] == (ref.tensor, weights.fingerprint(ref))
     assert outcome.unit["inputs"] == [outcome.matrix_key]
     assert outcome.unit["seconds"] > 0
 

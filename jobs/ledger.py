@@ -1,0 +1,70 @@
+"""What became of a job's tasks, written into the store: units, rows, files, and what is kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from jobs import checkpoints
+from jobs.tasks import Outcome, Task
+from store import artifacts
+
+
+class Ledger:
+    """The entries of one job."""
+
+    def __init__(self, job: str, home: Path, store: Any) -> None:
+        self._job = job
+        self._home = home
+        self._store = store
+
+    def settle(self, task: Task, outcome: Outcome, model: str) -> str:
+        """Store a task's unit in one transaction, then the links to it; return its state."""
+        for hashed in outcome.remember:
+            self._store.remember_tensor(*hashed)
+        if outcome.unit:
+            self._finish(task, outcome)
+        if outcome.matrix_key:
+            self._store.link_matrix(model, task.label, outcome.matrix_key)
+        state = self._state(task, outcome)
+        if state == "cancelled":
+            self.cancel(task)
+            return state
+        unit = outcome.key if outcome.unit or outcome.state == "known" else None
+        self._store.link_unit(self._job, task.label, unit or None, state, outcome.message)
+        return state
+
+    def cancel(self, task: Task) -> None:
+        """Mark a task that was stopped, and say what of it is kept."""
+        kept = ""
+        if task.whole is not None:
+            rows = self._store.stop_live(self._job, task.label)
+            if task.whole.unit == "training":
+                kept = self._kept(task, rows)
+        self._store.link_unit(self._job, task.label, None, "cancelled", kept)
+
+    def _finish(self, task: Task, outcome: Outcome) -> None:
+        files = [artifacts.keep(self._home, b, ".npy") for b in outcome.arrays.values()]
+        kept = pa.Table.from_pylist(files) if files else None
+        self._store.finish_unit(dict(outcome.unit), outcome.rows, outcome.spectra, kept)
+        if task.whole is not None and task.whole.unit == "training":
+            written = checkpoints.listed(self._home, outcome.key)
+            self._store.add_artifacts(outcome.key, written)
+
+    def _kept(self, task: Task, rows: int) -> str:
+        """List the checkpoints of a training run that was stopped, and say what is kept."""
+        units = self._store.units(self._job).to_pylist()
+        key = next((unit["unit"] for unit in units if unit["label"] == task.label), None)
+        written = checkpoints.listed(self._home, key) if key else None
+        if key is None or written is None:
+            return "stopped before its first checkpoint: resume begins anew"
+        self._store.add_artifacts(key, written)
+        return f"{rows} rows and {written.num_rows} checkpoints are kept: resume goes on from there"
+
+    def _state(self, task: Task, outcome: Outcome) -> str:
+        if outcome.state != "known":
+            return outcome.state
+        if task.state:
+            return task.state
+        [stored] = self._store.known_units([outcome.key]).to_pylist()
+        return str(stored["state"])
