@@ -39,6 +39,8 @@ def main() -> None:
         st.Page(_first, title="Rankscope", default=True, visibility="hidden"),
         st.Page("views/models.py", title="Models", icon=":material/deployed_code:"),
         st.Page(FIRST_PAGE, title="Rank profile", icon=":material/grid_view:"),
+        st.Page("views/rank_tradeoffs.py", title="Rank trade-offs", icon=":material/tune:"),
+        st.Page("views/analyses.py", title="Analyses", icon=":material/query_stats:"),
         st.Page("views/jobs.py", title="Jobs", icon=":material/list_alt:"),
     ])  # fmt: skip
     permalink.begin(page.url_path)

@@ -1,5 +1,6 @@
 """Numbers as people read them: few digits, the unit beside them, a dash for what is not known."""
 
+import datetime
 import math
 import numbers
 from typing import Any
@@ -75,3 +76,8 @@ def ago(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "just now"
+
+
+def clock(seconds: float) -> str:
+    """Return a time of this machine as day and minute: 20 Nov 14:05."""
+    return f"{datetime.datetime.fromtimestamp(seconds):%-d %b %H:%M}"

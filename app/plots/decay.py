@@ -126,7 +126,7 @@ def missing(layer: Mapping[str, Any], wanted: Collection[str]) -> list[str]:
     elif "optimal" in wanted and layer["gavish_donoho_rank"] == 0:
         said.append("The Gavish-Donoho cut keeps no direction.")
     if "welore" in wanted and not quantities.known(layer.get("welore_rank")):
-        reason = layer.get("welore_reason") or "launch WeLore on Jobs"
+        reason = layer.get("welore_reason") or "launch WeLore on Analyses"
         said.append(f"No WeLore cut: {reason}.")
     return said
 

@@ -13,7 +13,7 @@ from jobs.errors import JobError
 
 INSPECTED = "inspected model"
 LETTER = 8  # pixels in a table, or less
-PROFILE_PAGE, JOBS_PAGE = "views/rank_profile.py", "views/jobs.py"
+PROFILE_PAGE, ANALYSES_PAGE = "views/rank_profile.py", "views/analyses.py"
 
 
 def page() -> None:
@@ -85,7 +85,7 @@ def _inside(client: Any, models: pd.DataFrame) -> None:
         if st.button("Open its rank profile", type="primary", icon=":material/grid_view:"):
             st.switch_page(PROFILE_PAGE, query_params={"model": name})
         if st.button("Launch an analysis", icon=":material/play_arrow:"):
-            st.switch_page(JOBS_PAGE, query_params={"model": name})
+            st.switch_page(ANALYSES_PAGE, query_params={"model": name})
 
 
 def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
@@ -128,6 +128,8 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
 def _remarks(row: Mapping[str, Any]) -> list[str]:
     """Return what else is known: notes, and the steps of a series of checkpoints."""
     said = [str(row["notes"])] if row.get("notes") else []
+    if row.get("base"):
+        said.append(f"An update of {row['base']}: its matrices are what was added to it.")
     steps = [number for number, _ in json.loads(row.get("steps") or "[]")]
     if steps:
         count = f"{len(steps)} checkpoints, steps {min(steps)} to {max(steps)}"
@@ -148,19 +150,25 @@ def _add(client: Any) -> None:
     """Draw the form that opens a model: its header first, its weights never."""
     chart.heading(
         "Add a model",
-        "A folder in Hugging Face layout, a folder of checkpoints, a weights file, or a hub id. "
-        "Only the header is read.",
+        "A folder in Hugging Face layout, a folder of checkpoints, an adapter, a weights file, or "
+        "a hub id. With a base, the model is read as its difference from it. Only the header is "
+        "read.",
     )
     if not client.can_run:
         st.info("This server is browse only: add models with `python -m jobs models add PATH`.")
         return
     with st.form("add", border=False):  # so that Enter looks inside, too
-        path, button = st.columns([6, 1], vertical_alignment="bottom")
+        path, base, button = st.columns([4, 3, 1], vertical_alignment="bottom")
         typed = path.text_input("Path or hub id", key="path", placeholder="models/my-model").strip()
+        based = base.text_input(
+            "Base model (optional)", key="base", placeholder="models/my-base",
+            help="What an adapter belongs to, where its own configuration does not say; or what a "
+            "fine-tuned model was tuned from, to analyse the difference of the two.",
+        ).strip()  # fmt: skip
         looked = button.form_submit_button("Look inside", width="stretch")
     if looked:
         empty = {"error": "Nothing is typed: give a folder, a weights file or a hub id."}
-        st.session_state[INSPECTED] = _inspect(client, typed) if typed else empty
+        st.session_state[INSPECTED] = _inspect(client, typed, based or None) if typed else empty
     found = st.session_state.get(INSPECTED)
     if not found:
         return
@@ -170,11 +178,12 @@ def _add(client: Any) -> None:
     _offer(client, found)
 
 
-def _inspect(client: Any, path: str) -> dict[str, Any]:
+def _inspect(client: Any, path: str, base: str | None) -> dict[str, Any]:
+    asked = {"path": path, "base": base}
     try:
-        return {"path": path, "error": "", **client.inspect(path)}
+        return {**asked, "error": "", **client.inspect(path, base=base)}
     except JobError as error:
-        return {"path": path, "error": str(error)}
+        return {**asked, "error": str(error)}
 
 
 def _offer(client: Any, found: Mapping[str, Any]) -> None:
@@ -187,7 +196,9 @@ def _offer(client: Any, found: Mapping[str, Any]) -> None:
         wanted = name.text_input("Name it", value=str(header["name"]))
         if button.button("Add this model", type="primary", width="stretch"):
             try:
-                added = client.add_model(found["path"], wanted or None, restrict_to_roots=True)
+                added = client.add_model(
+                    found["path"], wanted or None, base=found["base"], restrict_to_roots=True
+                )
             except JobError as error:
                 states.failed(str(error))
                 return

@@ -229,7 +229,7 @@ def _not_profiled(client: Any, model: str) -> None:
         "Each weight matrix is decomposed once; everything on this page is read from that.",
     )
     if client.can_run and st.button("Compute the spectra", type="primary"):
-        client.submit(model, "spectrum", {})
+        client.submit(model, "spectrum", {}, restrict_to_roots=True)
         st.rerun()
 
 
@@ -240,7 +240,7 @@ def _left_out(store: Any, model: str, profile: pd.DataFrame) -> None:
     waiting = tensors[(tensors["state"] == "matrix")]
     waiting = waiting[~waiting["name"].isin(set(profile["tensor"]))]
     if not waiting.empty:
-        st.info(f"{len(waiting)} matrices have no spectrum yet: launch spectra on Jobs.")
+        st.info(f"{len(waiting)} matrices have no spectrum yet: launch them on Analyses.")
     if not skipped.empty:
         with st.expander(f"{len(skipped)} tensors are not in the profile, and why"):
             st.dataframe(

@@ -1,4 +1,4 @@
-"""The page of jobs: a form from any declaration, progress, results, what failed."""
+"""The page of jobs: progress, results, what failed, what can be resumed."""
 
 import io
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from app.views.parts import job_panel, running
+from app.views.parts import results, running
 from jobs.errors import JobError
 from tests.app import fake_client
 
@@ -19,19 +19,6 @@ def words(at):
 def button(at, label):
     [found] = [b for b in at.button if b.label == label]
     return found
-
-
-def test_a_made_up_analysis_has_a_form_and_is_launched_with_what_it_says(fresh, opened):
-    at = opened(fresh, "jobs?model=tiny&analysis=made_up&glob=blocks.0.*")
-    assert not at.exception
-    assert "4 of 9 matrices" in words(at)
-    at.number_input(key="made_up.share").set_value(0.25).run()
-    button(at, "Launch").click().run()
-    assert fresh.calls == [("submit", "tiny", "made_up", {"share": 0.25}, "blocks.0.*", "auto")]
-    assert not at.exception
-    job = fresh.store.jobs()["id"][0]
-    assert at.selectbox(key="job").value == job
-    assert at.query_params["job"] == job
 
 
 def test_rows_of_a_made_up_analysis_are_bars_and_a_table(fresh, opened):
@@ -53,12 +40,6 @@ def add_row(store, job, label, half):
     }  # fmt: skip
     store.finish_unit(unit, pa.Table.from_pylist([{"half": half}]), None, None)
     store.link_unit(job, label, unit["key"], "done")
-
-
-def test_a_layer_name_that_matches_nothing_cannot_be_launched(fresh, opened):
-    at = opened(fresh, "jobs?model=tiny&glob=nothing.*")
-    assert "No layer is named nothing.*" in words(at)
-    assert button(at, "Launch").disabled
 
 
 def test_a_failure_names_its_layer(planted, opened):
@@ -137,36 +118,6 @@ def test_the_log_names_no_unit_where_there_is_none(fresh, opened):
     assert "blocks.0.q done" in logged
 
 
-def test_a_job_that_runs_is_not_launched_again(fresh, opened):
-    at = opened(fresh, "jobs?model=tiny&analysis=made_up")
-    button(at, "Launch").click().run()
-    [job] = [name for name in fresh.store.jobs()["id"] if name.startswith("made_up")]
-    button(at, "Launch").click().run()
-    assert f"Already running as {job}" in words(at)
-    assert len(fresh.calls) == 1
-    assert f"layers * · job {job}" in at.get("progress")[0].proto.text.replace("\\", "")
-    at.number_input(key="made_up.share").set_value(0.25).run()
-    button(at, "Launch").click().run()
-    assert len(fresh.calls) == 2
-
-
-def test_a_running_job_of_another_analysis_is_no_obstacle(fresh, opened):
-    others = {"target_reduction": 0.5}  # which the analysis to launch does not know
-    fake_client.add_job(fresh.own, "tiny", "welore", labels=["a"], state="RUNNING", params=others)
-    at = opened(fresh, "jobs?model=tiny&analysis=made_up")
-    button(at, "Launch").click().run()
-    assert not at.error
-    assert len(fresh.calls) == 1
-
-
-def test_names_of_heads_are_possible_only_where_heads_are_asked_for(fresh, opened):
-    at = opened(fresh, "jobs?model=tiny&glob=blocks.0.q[head 1]")
-    assert button(at, "Launch").disabled
-    assert "No layer is named blocks.0.q[head 1]" in words(at)
-    at.checkbox(key="spectrum.heads").set_value(True).run()
-    assert not button(at, "Launch").disabled
-
-
 WELORE = {
     **fake_client.MADE_UP,
     "name": "welore",
@@ -215,24 +166,6 @@ def test_results_begin_with_a_measured_layer(planted, opened):
     assert set(shown["status"]) == {"done", "failed", "zero"}
 
 
-def test_an_empty_home_says_what_to_do_next(empty, opened):
-    assert "No model yet" in words(opened(empty, "jobs"))
-
-
-def test_a_broken_analysis_file_is_named_and_hides_no_other(fresh, opened):
-    fresh.broken = {"mine": "SyntaxError: invalid syntax"}
-    at = opened(fresh, "jobs")
-    assert "analysis/mine.py could not be imported" in words(at)
-    assert button(at, "Launch")
-
-
-def test_a_browse_only_server_offers_no_launch(planted, opened, monkeypatch):
-    monkeypatch.setattr(planted, "can_run", False)
-    at = opened(planted, "jobs")
-    assert "browse only" in words(at)
-    assert [b for b in at.button if b.label == "Launch"] == []
-
-
 def test_time_left_counts_only_what_was_computed():
     job = {"state": "RUNNING", "done": 2, "failed": 1, "skipped": 4, "total": 10, "started": 100.0}
     said = running.progress_words(job, now=130.0)
@@ -245,5 +178,16 @@ def test_time_left_counts_only_what_was_computed():
 
 def test_results_are_downloaded_as_csv_and_parquet():
     table = pd.DataFrame({"label": ["a"], "half": [0.5]})
-    assert job_panel.as_csv(table) == b"label,half\na,0.5\n"
-    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(job_panel.as_parquet(table))), table)
+    assert results.as_csv(table) == b"label,half\na,0.5\n"
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(results.as_parquet(table))), table)
+
+
+def test_a_job_of_one_unit_shows_the_parts_of_that_unit():
+    job = {"state": "RUNNING", "started": 100.0}
+    said = running.part_words(job, {"done": 3, "total": 12, "words": "step 3"}, now=130.0)
+    assert said == "25 %, step 3 · about 1 min 30 s left"
+    assert running.part_words(job, {"done": 0, "total": 12, "words": ""}, now=130.0) == "0 %"
+
+
+def test_an_empty_home_says_where_to_launch(empty, opened):
+    assert "Launch one on **Analyses**" in words(opened(empty, "jobs"))

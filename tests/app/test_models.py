@@ -63,8 +63,8 @@ def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch)
     added = []
     monkeypatch.setattr(type(fresh), "inspect", lambda *_a, **_k: header())
 
-    def add(self, path, name, *, restrict_to_roots):
-        added.append((path, name, restrict_to_roots))
+    def add(self, path, name, *, base, restrict_to_roots):
+        added.append((path, name, base, restrict_to_roots))
         row = fake_client.model_row(name, 1)
         self.own.add_model(row, fake_client.tensor_table([("blocks.0.q", "q", 0, (8, 8))]))
         return name
@@ -72,12 +72,13 @@ def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch)
     monkeypatch.setattr(type(fresh), "add_model", add, raising=False)
     at = opened(fresh, "models")
     at.text_input(key="path").set_value("models/found")
+    at.text_input(key="base").set_value(" models/base ")
     look(at).click().run()
     assert "found" in words(at)
     assert added == []
     [button] = [b for b in at.button if b.label == "Add this model"]
     button.click().run()
-    assert added == [("models/found", "found", True)]
+    assert added == [("models/found", "found", "models/base", True)]
     assert at.selectbox(key="model").value == "found"
 
 

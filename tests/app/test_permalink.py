@@ -40,7 +40,7 @@ def address(at):
     }
 
 
-@pytest.mark.parametrize("page", ["rank_profile", "jobs"])
+@pytest.mark.parametrize("page", ["rank_profile", "analyses"])
 def test_the_chosen_model_goes_along_to_another_page(planted, opened, page):
     at = go(opened(planted, "models?model=other"), page)
     assert not at.exception
@@ -51,7 +51,7 @@ def test_the_chosen_model_goes_along_to_another_page(planted, opened, page):
 def test_a_model_chosen_by_hand_goes_along_and_comes_back(planted, opened):
     at = opened(planted, "models")
     at.selectbox(key="model").set_value("other").run()
-    go(at, "jobs")
+    go(at, "analyses")
     at.selectbox(key="model").set_value("tiny").run()
     assert go(at, "models").selectbox(key="model").value == "tiny"
 
@@ -62,7 +62,7 @@ def test_an_address_wins_over_what_was_chosen_before(planted, opened):
 
 
 def test_a_page_writes_its_address_once(planted, opened, writes):
-    at = opened(planted, "jobs?analysis=made_up&glob=blocks.*")
+    at = opened(planted, "analyses?analysis=made_up&glob=blocks.*")
     assert not at.exception
     assert len(writes) == 1
     at.selectbox(key="model").set_value("other").run()

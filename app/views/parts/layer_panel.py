@@ -84,7 +84,7 @@ def _no_spectrum(row: Mapping[str, Any]) -> None:
             f"{row['layer']} is all zero", "It has no direction at all, so there is no decay."
         )
     else:
-        states.empty("No spectrum is stored for this layer", "Launch a spectrum job on Jobs.")
+        states.empty("No spectrum is stored for this layer", "Launch the spectra on Analyses.")
 
 
 def cards(name: str, row: Mapping[str, Any], caption: str = "") -> None:

@@ -58,17 +58,19 @@ def finish() -> None:
 
 
 def choice(
-    label: str, options: Sequence[str], key: str, *, always: bool = False, **widget: Any
-) -> str:
+    label: str, options: Sequence[str], key: str, *, always: bool = False, quiet: bool = False,
+    **widget: Any,
+) -> str:  # fmt: skip
     """Draw a select box over names; the first option is the default.
 
     `always`: the address names the default too, for what is first today may not be tomorrow. It
-    names what is stored, so a link to what is not here says so.
+    names what is stored, so a link to what is not here says so, unless `quiet`: then the address
+    may be about another choice of the same page.
     """
     asked = _seed(key, lambda raw: raw[-1], options[0])
     if st.session_state[key] not in options:  # the options of another model, say
         st.session_state[key] = options[0]
-        if always and asked:
+        if always and asked and not quiet:
             st.warning(plain(f"No {key} {asked[-1]} here: showing {options[0]}."))
     value = st.selectbox(label, options, key=key, **widget)
     return _record(key, value, [] if value == options[0] and not always else [value])

@@ -10,10 +10,10 @@ import streamlit as st
 from app import quantities
 from app.views.parts import chart
 from jobs.errors import JobError
+from jobs.states import ACTIVE as ACTIVE
 
-ACTIVE = ("QUEUED", "RUNNING")
 EVERY = 1.0  # seconds between two looks at the store
-REDRAW = 5.0  # seconds after which new results are worth a new page
+REDRAW = 3.0  # seconds after which new results are worth a new page
 
 
 def active(jobs: pd.DataFrame, model: str | None = None) -> pd.DataFrame:
@@ -30,7 +30,8 @@ def banner(client: Any, model: str | None = None, *, cancel: bool = False) -> No
     found = active(client.store.jobs(), model)
     if found.empty:
         return
-    shown, finished, drawn = frozenset(found["id"]), _finished(found), time.monotonic()
+    shown, drawn = frozenset(found["id"]), time.monotonic()
+    finished = _finished(client, found)
 
     @st.fragment(run_every=EVERY)
     def progress() -> None:
@@ -41,21 +42,37 @@ def banner(client: Any, model: str | None = None, *, cancel: bool = False) -> No
             return
         for job in now.to_dict("records"):
             _bar(client, job, cancel=cancel)
-        newer = _finished(now) != finished and time.monotonic() - drawn > REDRAW
+        newer = _finished(client, now) != finished and time.monotonic() - drawn > REDRAW
         if newer or frozenset(now["id"]) != shown:
             st.rerun()
 
     progress()
 
 
-def _finished(jobs: pd.DataFrame) -> int:
-    return int(jobs[["done", "failed", "skipped"]].to_numpy().sum())
+def _finished(client: Any, jobs: pd.DataFrame) -> float:
+    """Return a number that grows as units finish, and as parts of one do."""
+    parts = sum(_part(client, job)["done"] for job in jobs.to_dict("records"))
+    return float(jobs[["done", "failed", "skipped"]].to_numpy().sum()) + parts
+
+
+def _part(client: Any, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far the one unit of a job is: done, total and words."""
+    nothing = {"done": 0, "total": 0, "words": ""}
+    if job["state"] != "RUNNING" or job["total"] != 1:
+        return nothing
+    found = client.store.progress(job["id"])
+    return nothing if found.empty else dict(found.iloc[0])
 
 
 def _bar(client: Any, job: Mapping[str, Any], *, cancel: bool) -> None:
+    part = _part(client, job)
     done = job["done"] + job["failed"] + job["skipped"]
-    share = min(done / job["total"], 1.0) if job["total"] else 0.0
-    about = f"{job['analysis']} of {job['model']} · {progress_words(job)}"
+    share = done / job["total"] if job["total"] else 0.0
+    said = progress_words(job)
+    if part["total"]:
+        share, said = part["done"] / part["total"], part_words(job, part)
+    share = min(share, 1.0)
+    about = f"{job['analysis']} of {job['model']} · {said}"
     words = chart.plain(f"{about} · layers {job['layers']} · job {job['id']}")
     if not cancel:
         st.progress(share, text=words)
@@ -86,4 +103,16 @@ def progress_words(job: Mapping[str, Any], now: float | None = None) -> str:
         spent = (time.time() if now is None else now) - job["started"]
         left = spent / computed * (job["total"] - done)
         said += f" · about {quantities.duration(max(left, 0))} left"
+    return said
+
+
+def part_words(job: Mapping[str, Any], part: Mapping[str, Any], now: float | None = None) -> str:
+    """Return how far the one unit of a job is, what it does, and the time left."""
+    done, total = int(part["done"]), int(part["total"])
+    said = f"{100 * done / total:.0f} %"
+    if part["words"]:
+        said += f", {part['words']}"
+    if 0 < done < total and quantities.known(job["started"]):
+        spent = (time.time() if now is None else now) - job["started"]
+        said += f" · about {quantities.duration(max(spent / done * (total - done), 0))} left"
     return said
