@@ -6,21 +6,34 @@ from typing import Any
 import streamlit as st
 
 COLUMNS = 3
+MANY, FIRST = 9, 6  # of more parameters than many, the first are seen at once
 NOT_SET = "not set"
 
 
 def parameters(declared: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, Any]:
-    """Draw one widget per declared parameter; return what was chosen, without what is not set."""
+    """Draw one widget per declared parameter; return what was chosen, without what is not set.
+
+    Of a long list the first are seen at once, in the order of the declaration.
+    """
     fields = list(declared)
     if not fields:
         st.caption("This analysis has no parameters.")
         return {}
+    seen = len(fields) if len(fields) <= MANY else FIRST
+    chosen = _grid(fields[:seen], prefix)
+    if fields[seen:]:
+        with st.expander(f"{len(fields) - seen} more settings"):
+            chosen |= _grid(fields[seen:], prefix)
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _grid(fields: list[Mapping[str, Any]], prefix: str) -> dict[str, Any]:
     columns = st.columns(COLUMNS)
     chosen = {}
     for position, field in enumerate(fields):
         with columns[position % COLUMNS]:
             chosen[field["name"]] = _widget(field, f"{prefix}.{field['name']}")
-    return {name: value for name, value in chosen.items() if value is not None}
+    return chosen
 
 
 def _widget(field: Mapping[str, Any], key: str) -> Any:

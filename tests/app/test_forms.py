@@ -56,3 +56,11 @@ def test_a_change_is_handed_over():
 
 def test_an_analysis_without_parameters_says_so():
     assert "no parameters" in form([]).caption[0].value
+
+
+def test_of_many_parameters_the_first_are_seen_and_all_are_handed_over():
+    many = [{"name": f"p{i}", "type": "int", "default": i} for i in range(16)]
+    at = form(many)
+    assert at.expander[0].label == "10 more settings"
+    assert [field.label for field in at.expander[0].number_input] == [f"P{i}" for i in range(6, 16)]
+    assert at.session_state["chosen"] == {f"p{i}": i for i in range(16)}
