@@ -17,12 +17,15 @@ def _tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
     return state | {f"weight/{name}": parameter for name, parameter in parameters.items()}
 
 
-def save(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Write weights, optimizer state and the number of finished steps."""
+def save(
+    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int,
+    record: str = "",
+) -> None:  # fmt: skip
+    """Write weights, optimizer state, the number of finished steps and a record of them."""
     tensors = {name: value.detach().clone() for name, value in _tensors(model, optimizer).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
-    save_file(tensors, unfinished, metadata={"step": str(step)})
+    save_file(tensors, unfinished, metadata={"step": str(step), "record": record})
     unfinished.replace(path)
 
 
@@ -39,3 +42,11 @@ def load(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -
             else:
                 optimizer.state[parameters[name]][kind] = file.get_tensor(key)
         return int(file.metadata()["step"])
+
+
+def record(path: Path) -> str | None:
+    """Return the record that `save` wrote, None where there is no file."""
+    if not path.exists():
+        return None
+    with safe_open(path, "pt") as file:
+        return str(file.metadata()["record"])

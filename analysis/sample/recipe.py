@@ -68,20 +68,31 @@ def new_optimizer(model: torch.nn.Module, rate: float, weight_decay: float) -> t
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
 
 
-def update(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, ids: torch.Tensor, rate: float
-) -> float:
-    """One step on windows (rows, window + 1); mean nats per token before it."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def backward(model: torch.nn.Module, ids: torch.Tensor) -> float:
+    """Leave the gradients of windows (rows, window + 1); return mean nats per token."""
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(input_ids=ids[:, :-1], use_cache=False).logits
     loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
     loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def apply(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Take one step along the clipped gradients, and drop them."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()
-    return loss.item()
+
+
+def update(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, ids: torch.Tensor, rate: float
+) -> float:
+    """One step on windows (rows, window + 1); mean nats per token before it."""
+    loss = backward(model, ids)
+    apply(model, optimizer, rate)
+    return loss
 
 
 def provenance(recipe: Recipe, steps: int, seed: int) -> dict[str, int | float | str]:
