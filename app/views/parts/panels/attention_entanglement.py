@@ -1,0 +1,124 @@
+"""Attention entanglement's view: growth with the length of the text, by block and by head."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import quantities
+from app.plots import attention_entanglement as plots
+from app.views.parts import chart, permalink, states
+from app.views.parts.panels.shown import Shown
+
+LAYER = "attention_layer"
+CARD_WIDTH = 240  # pixels: four in a row beside the side bar
+UNITS = ("nats", "bits")
+MOST_HEADS = 7  # curves that can be told apart
+ABOUT = r"""
+The attention matrix $A$ ($T \times T$) of one head on one window of text is read as a state of
+looking and looked-at tokens: with its singular values $s$ and $p = s^2 / \sum s^2$,
+$S = -\sum p \ln p$ ([Chen et al. 2026](https://arxiv.org/abs/2601.06788)). The windows are nested:
+shorter ones are the beginnings of the longest. Slopes are least squares over $\log_2 T$; intervals
+are 95 % bootstraps over windows, the same resamples for every head.
+
+- **Maximum** $\ln T$: each token looks at one of its own.
+- **Uniform attention** under the same mask: all visible tokens alike. With a causal mask it grows
+  too, by less with every octave; without a mask it is 0.
+- **Estimate for Gaussian logits**: $h(q) + (1-q)(\ln T - \tfrac12)$ with $q = e^{-\sigma^2}$, for
+  independent logits of the measured spread $\sigma$ and no mask. An estimate, not a fit.
+
+A slope says how the number of independent patterns grows with the text, not whether they are
+useful; and it holds for these lengths only.
+"""
+
+
+def draw(shown: Shown) -> None:
+    """Draw a block's numbers, its entropies against the length, and the map of slopes."""
+    rows = shown.rows[shown.rows["entropy"].notna()] if "entropy" in shown.rows else None
+    if rows is None or rows.empty:
+        states.empty("No head is measured yet", "Heads appear here when all windows are read.")
+        return
+    rows = rows.assign(layer=rows["layer"].astype(str))
+    left, right = st.columns([2.4, 1.2], vertical_alignment="bottom")
+    with left:
+        layer = permalink.choice("Block", list(dict.fromkeys(rows["layer"])), LAYER, always=True)
+    with right:
+        unit = permalink.choice("Unit", list(UNITS), "attention_unit")
+    _cards(rows, layer, unit)
+    _against_length(rows, layer, unit)
+    _slopes(rows, layer, unit)
+
+
+def _cards(rows: pd.DataFrame, layer: str, unit: str) -> None:
+    """Draw the numbers of a block's mean over heads."""
+    table = plots.of_head(rows, layer, None)
+    if table.empty:
+        return
+    scale, last = (plots.BITS if unit == "bits" else 1.0), table.iloc[-1].to_dict()
+    uniform = plots.slope_of(table, "uniform")
+    octave = f"{unit} per octave"
+    cards = [
+        (f"Slope, {octave}", last["slope"], _between(last, "slope", scale)),
+        ("Growth over the last octave", last["octave"], _between(last, "octave", scale)),
+        ("Slope of uniform attention", uniform, "same mask and lengths"),
+        (
+            f"Entropy at {int(last['length'])} tokens, {unit}", last["entropy"],
+            f"of at most {quantities.digits(last['maximum'] / scale)}",
+        ),
+    ]  # fmt: skip
+    with st.container(horizontal=True):
+        for title, value, beside in cards:
+            known = quantities.known(value)
+            st.metric(
+                title,
+                quantities.digits(value / scale) if known else "not measured",
+                beside or None, border=True, delta_color="off", delta_arrow="off",
+                width=CARD_WIDTH,
+            )  # fmt: skip
+
+
+def _between(row: dict[str, Any], name: str, scale: float) -> str:
+    ends = [row[f"{name}_low"], row[f"{name}_high"]]
+    if not all(quantities.known(end) for end in ends):
+        return ""
+    return f"95 %: {' to '.join(quantities.digits(end / scale) for end in ends)}"
+
+
+def _against_length(rows: pd.DataFrame, layer: str, unit: str) -> None:
+    place = st.container()
+    count = sorted({int(h) for h in plots.per_head(rows)["head"]})
+    left, right = st.columns([1, 1.4])
+    with left:
+        heads = permalink.choices(
+            "Heads", [str(head) for head in count], "attention_heads",
+            max_selections=MOST_HEADS, placeholder=f"{plots.MEAN}; or choose some",
+        )  # fmt: skip
+    with right:
+        overlays = permalink.choices(
+            "Held against", list(plots.OVERLAYS), "attention_against", plots.DEFAULT_OVERLAYS,
+            draw=st.pills, format_func=plots.OVERLAYS.__getitem__, wrap=True,
+        )  # fmt: skip
+    figure = plots.against_length(rows, layer, [int(head) for head in heads], overlays, unit)
+    with place:
+        chart.heading(figure.title, figure.caption, ABOUT)
+        chart.draw(figure, "attention-lengths")
+        first = rows.iloc[0]
+        st.caption(
+            chart.plain(
+                f"{int(first['windows'])} windows of {first['text']}; mask: {first['mask']}; "
+                f"cut: {first['site_order']}."
+            )
+        )
+
+
+def _slopes(rows: pd.DataFrame, layer: str, unit: str) -> None:
+    figure = plots.slopes(rows, unit)
+    if figure is None:
+        states.empty("No slope", "One length alone has none: set longest to twice shortest.")
+        return
+    chart.heading(figure.title, f"{figure.caption} Click a cell for its block.")
+    chart.draw_map(figure, "attention-slopes", [layer], _opened)
+
+
+def _opened(names: list[str]) -> None:
+    st.session_state[LAYER] = names[0]

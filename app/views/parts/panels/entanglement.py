@@ -1,0 +1,142 @@
+"""Entanglement's view: the headline numbers and the cuts of one layer, then all layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import quantities
+from app.plots import entanglement as plots
+from app.views.parts import chart, permalink, states
+from app.views.parts.panels.shown import Shown
+
+CARD_WIDTH = 240  # pixels: four in a row beside the side bar
+ABOUT = r"""
+The sizes of an $m \times n$ matrix are split into primes, ascending, the rows' first:
+$\psi = \mathrm{vec}(W)/\lVert W\rVert_F$ is read as the state of a chain of sites. A cut after
+$\ell$ sites has the singular values $s$ of $W$ reshaped to $D_L \times D_R$ and the entropy
+$S(\ell) = -\sum_i p_i \ln p_i$ with $p = s^2$
+([Chen et al. 2026](https://arxiv.org/abs/2601.06788)).
+
+- **Maximum** $\ln\min(D_L, D_R)$; **rank bound**
+  $\min(\ln D_L, \ln D_R, \ln r + |\ln(D_L/m)|)$ for a matrix of rank $r$.
+- **Page value**: the mean over random states, which Gaussian noise shows
+  ([Page 1993](https://arxiv.org/abs/gr-qc/9305007)).
+- **Controls**, lowest to highest of the seeded draws: the same singular values between random
+  orthogonal matrices; and the same matrix with its rows and columns in random orders.
+
+**What a valley shows.** Every rectangular matrix dips at the row|column cut, pure noise as well,
+and a matrix of low rank dips as deep as its rank bound. So a valley alone is the shape and the
+spectrum. The *deficit*, Page's value minus $S$ at row|column, takes the shape away.
+
+**What the other cuts show.** Only the row|column cut does not depend on the basis. The others
+depend on the order of rows and columns, which for the hidden units of a feed-forward layer is
+arbitrary. Structure there is what leaves the band of the same singular values.
+"""
+
+
+def draw(shown: Shown) -> None:
+    """Draw the chosen layer's numbers and curve, then one number of every layer."""
+    rows = _measured(shown.rows)
+    if rows.empty:
+        states.empty("No layer is measured yet", "Layers appear here as they finish.")
+        return
+    left, right = st.columns([2.4, 1.2], vertical_alignment="bottom")
+    with left:
+        layer = permalink.choice("Layer", list(rows["label"].astype(str)), "cut_layer", always=True)
+    with right:
+        unit = permalink.choice(
+            "Unit", list(plots.UNITS), "entropy_unit", format_func=plots.UNITS.__getitem__
+        )
+    row = rows[rows["label"].eq(layer)].iloc[0].to_dict()
+    _cards(row, unit)
+    _cuts(layer, row, unit)
+    _layers(rows, unit)
+
+
+def _measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a curve: zero and failed layers have none."""
+    if "entropy" not in rows:
+        return rows.head(0)
+    return rows[rows["entropy"].notna()].drop_duplicates("label", keep="last")
+
+
+def _cards(row: Mapping[str, Any], unit: str) -> None:
+    """Draw the headline numbers; a share of the maximum is no unit of theirs, nats stand in."""
+    words, scale = ("bits", plots.BITS) if unit == "bits" else ("nats", 1.0)
+
+    def amount(value: Any) -> str:
+        if not quantities.known(value):
+            return "not measured"
+        return f"{quantities.digits(value / scale)} {words}"
+
+    cuts = plots.Cuts.of(row)
+    maximum = cuts.maximum[cuts.centre]
+    beyond, spread = row.get("beyond_spectrum"), row.get("beyond_spectrum_deviations")
+    cards = [
+        (
+            "Deficit at row|column",
+            amount(row["deficit"]),
+            f"{quantities.digits(row['deficit_factor'])} × fewer directions than noise",
+            "Page's value minus S: 0 for noise of any shape. Free of the basis.",
+        ),
+        (
+            "Structure beyond the spectrum",
+            amount(beyond),
+            f"{quantities.digits(spread)} standard deviations" if quantities.known(spread) else "",
+            "Mean distance of S, over all other cuts, from matrices with the same singular values "
+            "in random directions; in deviations, such matrices themselves have 0 ± 1.",
+        ),
+        (
+            "Entropy at row|column",
+            amount(row["entropy_row_column"]),
+            f"of at most {amount(maximum)}",
+            "Of the singular values themselves.",
+        ),
+        (
+            "Valley",
+            amount(row["valley_depth"]),
+            f"noise of this shape: {amount(plots.noise_valley(cuts))}",
+            "Highest S of all cuts minus S at row|column. Every rectangular matrix has a valley.",
+        ),
+    ]
+    with st.container(horizontal=True):
+        for title, value, beside, about in cards:
+            st.metric(
+                chart.plain(title), value, beside or None, help=chart.plain(about), border=True,
+                delta_color="off", delta_arrow="off", width=CARD_WIDTH,
+            )  # fmt: skip
+
+
+def _cuts(layer: str, row: Mapping[str, Any], unit: str) -> None:
+    place, other = st.columns([1.25, 1], gap="medium")
+    with place:
+        figure = plots.over_cuts(layer, row, unit)
+        chart.heading(figure.title, figure.caption, ABOUT)
+        chart.draw(figure, "entanglement-cuts", height=400)
+    departed = plots.beyond(layer, row, unit)
+    if departed is not None:
+        with other:
+            chart.heading(departed.title, departed.caption)
+            chart.draw(departed, "entanglement-beyond", height=400)
+    said = (
+        f"{quantities.shape((row['rows'], row['cols']))}, sites {row['site_dims']} "
+        f"({row['site_order']}), measured on {row['basis']}, numerical rank "
+        f"{int(row['numerical_rank'])}; {int(row['draws'])} draws of each control. Only the "
+        "row|column cut does not depend on the basis or on the order of rows and columns."
+    )
+    remark = row.get("remark")
+    st.caption(chart.plain(f"{said} {remark}." if isinstance(remark, str) and remark else said))
+
+
+def _layers(rows: pd.DataFrame, unit: str) -> None:
+    there = [name for name in plots.BY_LAYER if rows[name].notna().any()]
+    left, _ = st.columns([1, 1])
+    with left:
+        column = permalink.choice(
+            "By layer", there, "entropy_by", format_func=lambda name: plots.BY_LAYER[name][0]
+        )
+    figure = plots.by_layer(rows, column, unit)
+    chart.heading(figure.title, figure.caption)
+    chart.draw(figure, "entanglement-layers", height=300)
