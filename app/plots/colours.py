@@ -90,7 +90,15 @@ def steps(kind: str, *, dark: bool) -> tuple[tuple[float, str], ...]:
 
 def brightness(scale: tuple[tuple[float, str], ...], share: float) -> float:
     """Return how bright a colour scale is at a share of its length, from 0 (black) to 1."""
+    return float(np.dot(_channels(scale, share), (0.299, 0.587, 0.114)))
+
+
+def mixed(scale: tuple[tuple[float, str], ...], share: float) -> str:
+    """Return the colour of a colour scale at a share of its length."""
+    return "#" + "".join(f"{round(255 * level):02x}" for level in _channels(scale, share))
+
+
+def _channels(scale: tuple[tuple[float, str], ...], share: float) -> list[float]:
     at = [position for position, _ in scale]
     channels = [[int(name[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, name in scale]
-    mixed = [float(np.interp(share, at, levels)) for levels in zip(*channels, strict=True)]
-    return float(np.dot(mixed, (0.299, 0.587, 0.114)))
+    return [float(np.interp(share, at, levels)) for levels in zip(*channels, strict=True)]

@@ -23,7 +23,10 @@ def axis_settings(axis: Axis, most: int = MOST_NAMES) -> dict[str, Any]:
     if axis.names:
         every = -(-len(axis.names) // (MOST_NUMBERS if _numbered(axis) else most))
         places = list(range(0, len(axis.names), every))
-        settings |= {"tickvals": places, "ticktext": [escape(axis.names[at]) for at in places]}
+        settings |= {
+            "tickvals": places,
+            "ticktext": [escape(axis.names[at], quote=False) for at in places],
+        }
     if axis.low is not None and axis.high is not None:
         ends = (axis.low, axis.high)
         settings["range"] = list(np.log10(ends)) if axis.log else list(ends)

@@ -1,38 +1,50 @@
 """A map of cells that can be clicked, in plotly."""
 
 from collections.abc import Collection
+from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.plots import colours
-from app.plots.figure import Cells, Figure
+from app.plots.figure import Axis, Cells, Figure
 from app.plots.plotly_axes import axis_settings
 
 MOST_WRITTEN_COLUMNS = 14
 FEWEST_COLUMNS = 6  # a strip of one layer is a cell, not a bar
 ROW_HEIGHT, TALL = 40, 480  # pixels of a row, and of a grid before its rows get lower
+# A dense map opens nothing: its cells may be small, and its names are in small print.
+DENSE_TALL, DENSE_WIDE = 704, 560  # pixels of its rows and, on a laptop, of its columns
+SMALL_PRINT, SMALL_PITCH = 9, 11  # pixels of the letters, and of the room they need
 NOTHING = "rgba(128,128,128,0.16)"
 
 
 def draw_map(figure: Figure, cells: Cells, *, dark: bool, selected: Collection[str]) -> go.Figure:
     """Return the cells as plotly figure; those of the selected layers are outlined."""
     rows, columns = (max(size, 1) for size in cells.colour.shape)  # a map of nothing has a height
-    drawn = go.Figure([_blank(cells), _heat(cells, dark=dark), _targets(cells, dark=dark)])
+    dense = not (cells.names != "").any()
+    heat = _heat(cells, dark=dark)
+    traces = [_told(heat, cells)] if dense else [_blank(cells), heat, _targets(cells, dark=dark)]
+    drawn = go.Figure(traces)
+    height = _row_height(rows, dense=dense)
     # A drag would move the cells from under the pointer: Streamlit sets its own `dragmode`.
     bare = {"showgrid": False, "ticks": "", "automargin": True, "fixedrange": True}
     drawn.update_layout(
-        height=(64 if figure.x.title else 44) + max(22, min(ROW_HEIGHT, TALL // rows)) * rows,
+        height=(64 if figure.x.title else 44) + height * rows,
         margin={"l": 8, "r": 8, "t": 8, "b": 56 if figure.x.title else 36},
         hovermode="closest",
         hoverdistance=40,
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis=axis_settings(figure.x)
+        xaxis=(_small_names(figure.x, DENSE_WIDE) if dense else axis_settings(figure.x))
         | bare
         | {"range": [-0.5, max(columns, FEWEST_COLUMNS if rows == 1 else 2) - 0.5]},
-        yaxis=axis_settings(figure.y, most=rows) | bare | {"range": [rows - 0.5, -0.5]},
+        yaxis=(
+            _small_names(figure.y, height * rows) if dense else axis_settings(figure.y, most=rows)
+        )
+        | bare
+        | {"range": [rows - 0.5, -0.5]},
         shapes=[
             outline
             for at in np.argwhere(np.isin(cells.names, list(selected)))
@@ -40,6 +52,33 @@ def draw_map(figure: Figure, cells: Cells, *, dark: bool, selected: Collection[s
         ],
     )
     return drawn
+
+
+def _row_height(rows: int, *, dense: bool) -> int:
+    """Return the pixels of a row: lower in tall grids, lower yet in dense maps."""
+    return min(ROW_HEIGHT, max(DENSE_TALL if dense else 22 * rows, TALL) // rows)
+
+
+def _small_names(axis: Axis, pixels: int) -> dict[str, Any]:
+    """Return an axis with as many names as there is room for, and the last, which may differ."""
+    settings = axis_settings(axis, most=max(1, pixels // SMALL_PITCH))
+    last = len(axis.names) - 1
+    if last >= 0 and last not in settings["tickvals"]:
+        settings["tickvals"] = [*settings["tickvals"], last]
+        settings["ticktext"] = [*settings["ticktext"], escape(axis.names[last], quote=False)]
+    return settings | (
+        {"tickfont": {"size": SMALL_PRINT}} if last * 2 * SMALL_PITCH > pixels else {}
+    )
+
+
+def _told(heat: go.Heatmap, cells: Cells) -> go.Heatmap:
+    """Let a map that opens nothing say its own numbers: thousands of squares would be slow."""
+    return heat.update(
+        hoverinfo=None,
+        hovertext=cells.hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        ygap=_gap(cells),
+    )
 
 
 def _blank(cells: Cells) -> go.Heatmap:
@@ -124,4 +163,5 @@ def _outlines(at: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _gap(cells: Cells) -> int:
-    return 2 if cells.colour.shape[1] <= MOST_WRITTEN_COLUMNS else 1
+    columns = cells.colour.shape[1]
+    return 2 if columns <= MOST_WRITTEN_COLUMNS else 1 if columns <= 66 else 0

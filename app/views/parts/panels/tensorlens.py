@@ -1,0 +1,181 @@
+"""TensorLens' view: which token of a window each output comes from, and how far to trust it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import quantities
+from app.plots import tensorlens
+from app.views.parts import chart, permalink
+from app.views.parts.panels.shown import Shown
+
+ABOUT = r"""
+Attention patterns, the variances in the norms and the activation ratios $\varphi(z)/z$ are frozen
+as this window has them. The model is then affine in its residual stream,
+$y_i = \sum_j T_{ij} x_j + b_i$, and $c_{ij} = T_{ij} x_j$ is what source token $j$ contributes to
+token $i$: exact, and additive with the biases
+([TensorLens 2026](https://arxiv.org/abs/2601.17958)).
+
+*Signed share* $\langle c_{ij}, y_i\rangle / \lVert y_i\rVert^2$; *norm* $\lVert c_{ij}\rVert$;
+*logit* $w_i \cdot c_{ij}$ with $w_i$ the direction of the explained logit; *Frobenius norm*
+$\lVert T_{ij}\rVert_F$, which leaves out how large $x_j$ is.
+
+The map splits what the model did on this window. It does not say what the model would do if a
+token were another one, for attention itself would change: $T$ is not the derivative. Where a gate
+multiplies two functions of the stream, $T$ depends on which of them is taken as the ratio, and
+another convention gives other numbers for the same output.
+"""
+ABOUT_DELETION = """
+For each window the target is one token's largest logit (without a head, its final hidden state
+along itself). Source tokens are deleted from the real model in an order, the most important first:
+the embedding becomes the mean of the embedding table. The area under the drop is compared window by
+window; intervals are 95 % of a paired bootstrap over the windows. Rollout is
+[Abnar & Zuidema 2020](https://arxiv.org/abs/2005.00928).
+"""
+
+
+def draw(shown: Shown) -> None:
+    """Draw the cards, the map of one span, the shaded text, and the deletion test."""
+    rows = shown.rows[[_is_there(cell) for cell in shown.rows.get("share", [])]]
+    if rows.empty:
+        st.info("No map yet: the first one comes when the whole span is done.")
+        return
+    first = rows.iloc[0].to_dict()
+    _cards(first)
+    row, what, target = _choices(rows)
+    tokens = json.loads(row["tokens"])
+    values = np.asarray(shown.array(row[what]), float)
+    left, right = st.columns([1.7, 1], gap="large")
+    with left:
+        figure = _map(row, what, values, tokens)
+        chart.heading(figure.title, figure.caption, ABOUT)
+        chart.draw(figure, "tensorlens-map")
+        _noise(shown, row, what)
+    with right:
+        _text(row, what, values[target], tokens, target)
+        if _is_there(first.get("drop_contributions")):
+            figure = tensorlens.deletion(first)
+            chart.heading(figure.title, figure.caption, ABOUT_DELETION)
+            chart.draw(figure, "tensorlens-deletion", height=280)
+    _spans(shown, rows)
+
+
+def _cards(row: Mapping[str, Any]) -> None:
+    """Draw how well the map holds, what was frozen, and the headline of the deletion test."""
+    cards = [
+        ("Residual", row["residual"],
+         "Completeness: ‖T X + b - Y‖ / ‖Y‖ against the real model. Rounding leaves about 1e-6, or "
+         "0 where both round alike."),
+        ("Logit residual", row["logit_residual"],
+         "The same of the logits; a dash where this span does not end in them."),
+        ("Backwards", row["back"],
+         "Largest contribution of a later token to an earlier one: 0 for a decoder, a dash for an "
+         "encoder, where every token reaches every other."),
+        ("Gating", row["gating"],
+         "Which path holds a gate's ratio. It changes T, and not the output."),
+        ("Over random", row["over_random"],
+         "Deletion test: area under the drop by contribution less that by random orders, with its "
+         "paired 95 % interval; a dash where it was not run (deletion_windows)."),
+    ]  # fmt: skip
+    for place, (title, value, about) in zip(st.columns(len(cards)), cards, strict=True):
+        said = value if isinstance(value, str) else quantities.digits(value)
+        ends = _ends(row) if title == "Over random" else None
+        place.metric(
+            title, chart.plain(said), ends, border=True, help=about,
+            delta_color="off", delta_arrow="off",
+        )  # fmt: skip
+    source = f"{row['text']}, window {int(row['window'])}, {row['dtype']}"
+    st.caption(chart.plain(f"{source}. At token {int(row['position'])}: {row['target']}."))
+
+
+def _ends(row: Mapping[str, Any]) -> str | None:
+    """Return the interval of the headline in words, where there is one."""
+    if not quantities.known(row["over_random_low"]):
+        return None
+    low, high = (quantities.digits(row[f"over_random_{end}"]) for end in ("low", "high"))
+    return f"{low} to {high}"
+
+
+def _choices(rows: pd.DataFrame) -> tuple[dict[str, Any], str, int]:
+    """Ask for the span, the reading and the target token."""
+    spans, readings, targets = st.columns([1, 1, 1.4])
+    with spans:
+        names = list(rows["span"].astype(str))
+        span = permalink.choice("Blocks", names, "lens_span")
+    row: dict[str, Any] = rows[rows["span"].eq(span)].iloc[0].to_dict()
+    with readings:
+        stored = [what for what in tensorlens.WHATS if _is_there(row.get(what))]
+        what = permalink.choice(
+            "What is shown", stored, "lens_what", format_func=lambda w: tensorlens.WHATS[w].name
+        )
+    tokens = json.loads(row["tokens"])
+    first = int(row["position"])
+    places = [first, *(at for at in range(len(tokens)) if at != first)]
+    with targets:
+        target = permalink.choice(
+            "Target token", [str(at) for at in places], "lens_target",
+            format_func=lambda at: f"{at} · {tensorlens.seen(tokens[int(at)])}",
+        )  # fmt: skip
+    return row, what, int(target)
+
+
+def _map(row: Mapping[str, Any], what: str, values: np.ndarray, tokens: list[str]) -> Any:
+    column = tensorlens.WHATS[what].bias
+    bias = np.asarray(row[column], float) if column and _is_there(row.get(column)) else None
+    causal = quantities.known(row["back"]) and row["back"] == 0
+    return tensorlens.token_map(values, bias, tokens, what, causal=causal)
+
+
+def _noise(shown: Shown, row: Mapping[str, Any], what: str) -> None:
+    """Say how sure the estimated norms are."""
+    if what != "frobenius" or not _is_there(row.get("frobenius_error")):
+        return
+    values = np.asarray(shown.array(row["frobenius"]), float)
+    error = np.asarray(shown.array(row["frobenius_error"]), float)
+    relative = np.median(error[values > 0] / values[values > 0]) if (values > 0).any() else np.nan
+    st.caption(
+        f"{int(row['probes'])} probes: the median standard error is {quantities.percent(relative)} "
+        "of a norm."
+    )
+
+
+def _text(
+    row: Mapping[str, Any], what: str, values: np.ndarray, tokens: list[str], target: int
+) -> None:
+    """Draw the window's text, shaded by what each token contributes to the target."""
+    caption = (
+        f"Each token is shaded by its {tensorlens.WHATS[what].name} towards the outlined one: blue "
+        "for, orange against, in full colour from the strongest other token on. Point at a token "
+        "for its number."
+    )
+    if what == "logit":
+        if np.isnan(values).any():
+            caption = "This model has no logit at the outlined token: choose another target."
+        else:
+            caption += f" The logit is that of {_explained(row, target)}."
+    chart.heading("The text", caption)
+    st.html(tensorlens.shaded_text(tokens, values, target, dark=chart.dark()))
+
+
+def _explained(row: Mapping[str, Any], target: int) -> str:
+    return f"“{tensorlens.seen(json.loads(row['logit_of'])[target])}”"
+
+
+def _spans(shown: Shown, rows: pd.DataFrame) -> None:
+    """Draw how the sources change from span to span, where there are several."""
+    beside = rows[rows["span"].ne(rows["span"].iloc[0])]
+    if len(beside) < 2:
+        return
+    shares = [np.asarray(shown.array(cell), float) for cell in beside["share"]]
+    figure = tensorlens.by_span(beside, shares)
+    chart.heading(figure.title, figure.caption)
+    chart.draw(figure, "tensorlens-spans", height=280)
+
+
+def _is_there(cell: Any) -> bool:
+    """Return whether a cell holds something (None and NaN are nothing)."""
+    return cell is not None and not (isinstance(cell, float) and np.isnan(cell))
