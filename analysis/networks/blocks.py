@@ -46,7 +46,9 @@ def find(source: Source, network: nn.Module, layer: str) -> Block:
 
 def _name(tensor: str, parameters: dict[str, nn.Parameter], prefix: str) -> str | None:
     """Return the parameter's name: files come with and without the base model's prefix."""
-    for name in (tensor, f"{prefix}.{tensor}", tensor.removeprefix(f"{prefix}.")):
+    stem, _, leaf = tensor.rpartition(".")
+    in_chain = f"{stem.replace('.', '_')}.{leaf}"  # its modules' names hold no dots
+    for name in (tensor, f"{prefix}.{tensor}", tensor.removeprefix(f"{prefix}."), in_chain):
         if name in parameters:
             return name
     ending = [name for name in parameters if name.endswith(f".{tensor}")]

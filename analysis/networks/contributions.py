@@ -27,6 +27,7 @@ class Contributions:
     bias_norm: Tensor  # (L,), ||b_i||
     bias_share: Tensor  # (L,), <b_i, y_i> / ||y_i||^2; a row of `share` and this sum to 1
     bias_along: Tensor | None  # (L,), w_i . b_i
+    total: Tensor  # (L, D), sum_j c_ij + b_i: what all cells of a map stand for together
 
 
 def contributions(span: Span, w: Tensor | None, say: Say = lambda done: None) -> Contributions:
@@ -34,9 +35,11 @@ def contributions(span: Span, w: Tensor | None, say: Say = lambda done: None) ->
     length = len(span.X)
     y = span.Y.double() / span.Y.double().square().sum(-1, keepdim=True)
     along = None if w is None else w.double()
+    total = span.bias.double().clone()
     norm, share, towards = (span.X.new_zeros(length, length, dtype=torch.float64) for _ in range(3))
     for sources in _batches(span):
         c = span.apply(alone(span.X[sources], sources, length)).double()  # (B, L, D)
+        total += c.sum(0)
         norm[:, sources] = c.norm(dim=-1).T
         share[:, sources] = (c * y).sum(-1).T
         if along is not None:
@@ -50,6 +53,7 @@ def contributions(span: Span, w: Tensor | None, say: Say = lambda done: None) ->
         b.norm(dim=-1),
         (b * y).sum(-1),
         None if along is None else (b * along).sum(-1),
+        total,
     )
 
 

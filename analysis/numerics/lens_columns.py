@@ -23,7 +23,9 @@ class Setting:
     probes: int = note("probes", "of each Frobenius norm")
     seed: int = note("seed", "of probes and random orders")
     dtype: str = note("dtype", "of all runs")
-    residual: float = ratio("completeness residual", "‖T X + b - Y‖/‖Y‖ against the real model")
+    residual: float = ratio(
+        "completeness residual", "‖Σ_j c_ij + b - Y‖/‖Y‖: all cells together against the real model"
+    )
     logit_residual: float | None = ratio(
         "logit residual", "the same of the logits; none for a span that ends before them"
     )

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.server import served
 
@@ -31,6 +31,17 @@ def server(browser, tmp_path_factory):
     """Return the served sample; without a browser it is not even started."""
     with served(tmp_path_factory.mktemp("home")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def profiled(browser, server):
+    """Wait until the server has profiled the sample on its own account."""
+    page = browser.new_page()
+    page.goto(f"{server.address}/jobs")
+    # The newest job is WeLore, which waits for every spectrum; the page follows it by itself.
+    expect(page.get_by_text("Done: 45 of 45 units")).to_be_visible(timeout=240_000)
+    page.close()
+    return server
 
 
 @pytest.fixture(scope="session")

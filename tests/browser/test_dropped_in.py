@@ -57,10 +57,10 @@ def test_a_dropped_in_file_is_in_the_form_the_store_and_the_command_line(browser
     with served(home, root=copy) as server:
         page = browser.new_page()
         page.set_default_timeout(60_000)
-        page.goto(f"{server.address}/jobs?glob=blocks.0.v")
+        page.goto(f"{server.address}/analyses?glob=blocks.0.v")
         expect(page.get_by_role("combobox", name="Analysis")).to_have_value("Weight spectra")
         (copy / "analysis" / "made_up.py").write_text(MADE_UP)
-        page.goto(f"{server.address}/jobs?glob=blocks.0.v&analysis=made_up")
+        page.goto(f"{server.address}/analyses?glob=blocks.0.v&analysis=made_up")
         portion = page.get_by_role("spinbutton", name="Portion")
         portion.fill("0.25")
         portion.press("Enter")

@@ -50,17 +50,6 @@ def heading(page, text):
     return page.get_by_role("heading", name=text)
 
 
-@pytest.fixture(scope="module")
-def profiled(browser, server):
-    """Wait until the server has profiled the sample on its own account."""
-    page = browser.new_page()
-    page.goto(f"{server.address}/jobs")
-    # The newest job is WeLore, which waits for every spectrum; the page follows it by itself.
-    expect(page.get_by_text("Done: 45 of 45 units")).to_be_visible(timeout=240_000)
-    page.close()
-    return server
-
-
 def test_a_click_on_a_cell_opens_that_layer_and_a_reload_keeps_it(profiled, visit):
     page = drawn(visit("rank_profile"))
     click_cell(page, "blocks.3.v")
@@ -81,7 +70,7 @@ def test_clicks_overlay_layers_while_asked_to(profiled, visit):
 
 
 def test_a_job_launched_on_the_page_is_watched_to_its_end(profiled, visit):
-    page = visit("jobs?model=sample&analysis=spectrum&glob=blocks.0.*")
+    page = visit("analyses?model=sample&analysis=spectrum&glob=blocks.0.*")
     seed = page.get_by_role("spinbutton", name="Seed")
     seed.fill("7")
     seed.press("Enter")
@@ -90,6 +79,7 @@ def test_a_job_launched_on_the_page_is_watched_to_its_end(profiled, visit):
     expect(page).to_have_url(re.compile("job="))
     expect(page.get_by_text("seed = 7")).to_be_visible()
     expect(page.get_by_text("Done: 7 of 7 units")).to_be_visible(timeout=120_000)
+    page.get_by_text("All rows, and downloads").click()
     expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
     expect(page.get_by_role("button", name="Resume")).to_have_count(0)
 
