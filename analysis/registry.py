@@ -159,6 +159,7 @@ def _declaration(declared: Analysis) -> dict[str, Any]:
         "view": declared.view,
         "unit": declared.unit,
         "version": declared.version,
+        "predicts": declared.work is not None,
         "summary": (declared.function.__doc__ or "").strip().split("\n")[0],
         "doc": (module.__doc__ or "").strip(),
         "params": [_field(declared.params, f) for f in dataclasses.fields(declared.params)],

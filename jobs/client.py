@@ -107,7 +107,7 @@ class Client(Models):
         declared = catalog.analysis(analysis)
         checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
         model = self.resolve(model)
-        if declared["unit"] in ("matrix", "spectra"):
+        if declared["unit"] in ("matrix", "spectra") and not declared.get("predicts"):
             return predicted.of_matrices(self.store.tensors(model), declared, checked, layers)
         asked = {"model": model, "analysis": analysis, "layers": layers}
         with plain_errors():

@@ -6,7 +6,7 @@ Imported by workers and in-process runs only: this opens models, so it imports t
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from analysis import sample, weights
 from analysis.registry import AnalysisError
-from jobs import contents, layers, params, prediction, whole
+from jobs import contents, layers, params, predicted, prediction, whole
 from jobs.errors import JobError
 from jobs.tasks import PICKLE, Labelled, Plan, Recall, Request, Task, Whole, unit_key
 
@@ -93,7 +93,7 @@ def make(request: Request, recall: Recall) -> Plan:
     source = _source(request)
     first = request.spectrum if unit == "spectra" else request.analysis
     chosen = params.parse_params(first, {}) if unit == "spectra" else request.params
-    views = {name: bool(chosen[name]) for name in ("heads", "slices") if name in chosen}
+    views = _views(chosen)
     refs = _refs(request, source, views)
     _check(request, source, refs)
     if unit not in ("matrix", "spectra"):
@@ -109,14 +109,19 @@ def make(request: Request, recall: Recall) -> Plan:
 
 
 def predict(request: Request) -> dict[str, Any]:
-    """Return what a job on a whole model would take: words, bytes, seconds, refused."""
+    """Return what a job would take: words, bytes, seconds, refused."""
     try:
         source = _source(request)
-        names = [ref.label.layer for ref in _refs(request, source, {})]
+        names = [ref.label.layer for ref in _refs(request, source, _views(request.params))]
         work = prediction.of(request.analysis["name"], source, request.params, names)
     except (AnalysisError, JobError) as error:
         return prediction.refused(str(error))
     return prediction.say(work, _what(request), names)
+
+
+def _views(chosen: Mapping[str, Any]) -> dict[str, bool]:
+    """Return which parts of layers the parameters ask for."""
+    return {name: bool(chosen[name]) for name in predicted.VIEWS if name in chosen}
 
 
 def _source(request: Request) -> Any:

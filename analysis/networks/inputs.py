@@ -25,6 +25,7 @@ from analysis.networks.transformer import Task
 
 BUNDLED = "bundled held-out text"
 LONG_TOKEN = 32  # characters: a prefix of this many for each token is enough to cut from
+SPACE = "\u2581"  # how SentencePiece writes the space before a word
 TABLES = (".csv", ".tsv", ".jsonl")
 PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")  # count from pad_token_id + 1
 
@@ -145,7 +146,8 @@ class Inputs:
         if self._is("npy"):
             return [str(i) for i in plain]
         tokenizer = self._opened.tokenizer()
-        return [str(tokenizer.decode([i])) for i in plain]
+        pieces = tokenizer.convert_ids_to_tokens(plain)
+        return [_readable(tokenizer.decode([i]), p) for i, p in zip(plain, pieces, strict=True)]
 
     def arrays(self) -> tuple[Tensor, Tensor] | None:
         """Return X and Y of an .npz file as float64, or None when no file was given.
@@ -263,6 +265,11 @@ def positions(config: Any) -> int | None:
         return None
     shift = (text.pad_token_id or 0) + 1 if text.model_type in PADDED_POSITIONS else 0
     return int(found) - shift
+
+
+def _readable(word: str, piece: str) -> str:
+    """Return a decoded token with the space before it, which decoders drop from a lone token."""
+    return f" {word}" if piece.startswith(SPACE) and not word.startswith(" ") else word
 
 
 def _encloses(tokenizer: Any, task: Task) -> bool:

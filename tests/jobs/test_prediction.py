@@ -54,6 +54,13 @@ def test_a_prediction_is_what_the_analysis_says(
     }  # fmt: skip
 
 
+def test_an_analysis_of_single_matrices_may_say_what_it_takes(client: Client, model: Path) -> None:
+    name = client.add_model(str(model))
+    found = client.predict(name, "entanglement", {"draws": 0}, "blocks.0.q")
+    assert "cuts of 1 matrices" in found["words"]
+    assert found["bytes"] > 0
+
+
 def test_what_does_not_fit_is_refused_before_it_starts(
     client: Client, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

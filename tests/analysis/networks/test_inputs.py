@@ -5,12 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
     BertTokenizerFast,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
 )
 
 from analysis import sample
@@ -178,3 +182,17 @@ def test_arrays_come_from_an_npz(tmp_path):
     (tmp_path / "no.npz").write_text("nothing")
     with pytest.raises(BadInput, match="no arrays X and Y"):
         Inputs(None, str(tmp_path / "no.npz")).arrays()
+
+
+def test_words_keep_the_space_before_them(tmp_path):
+    known = {"<unk>": 0, "\u2581the": 1, "\u2581sky": 2, "s": 3}
+    made = Tokenizer(models.WordLevel(known, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(tmp_path)
+    config = LlamaConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    inputs = Inputs(OpenedModel.open(tmp_path))
+    assert "".join(inputs.words([1, 2, 3])) == " the skys"
