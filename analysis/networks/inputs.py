@@ -5,10 +5,8 @@ has one; it is cut into windows that do not overlap. Encoders read each window b
 tokenizer's own opening and closing tokens.
 """
 
-import csv
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,23 +18,14 @@ import torch
 from torch import Tensor
 
 from analysis.networks.errors import BadInput
+from analysis.networks.labelled import Labelled, is_table, labelled, no_labels
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import Task
 
 BUNDLED = "bundled held-out text"
 LONG_TOKEN = 32  # characters: a prefix of this many for each token is enough to cut from
 SPACE = "\u2581"  # how SentencePiece writes the space before a word
-TABLES = (".csv", ".tsv", ".jsonl")
 PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")  # count from pad_token_id + 1
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts with their classes, padded to one length."""
-
-    ids: Tensor  # (count, length) int64
-    mask: Tensor  # (count, length) int64, 0 on padding
-    labels: Tensor  # (count,) int64
 
 
 @dataclass(frozen=True)
@@ -128,17 +117,9 @@ class Inputs:
         Raises BadInput for anything but a .csv, .tsv or .jsonl with both, and for unknown labels.
         """
         self._check(length)
-        rows = self._rows()
-        if len(rows) < count:
-            raise BadInput(
-                f"{self.name} has {len(rows)} texts, {count} are asked for: ask for fewer"
-            )
-        labels = [self._label(row["label"]) for row in rows[:count]]
-        encoded = self._opened.tokenizer()(
-            [str(row["text"]) for row in rows[:count]],
-            padding="max_length", truncation=True, max_length=length, return_tensors="pt",
-        )  # fmt: skip
-        return Labelled(encoded["input_ids"], encoded["attention_mask"], torch.tensor(labels))
+        if not (self.text and is_table(self.name)):
+            raise no_labels(self._opened, self.name)
+        return labelled(self._opened, self._words, self.name, count, length)
 
     def words(self, ids: Sequence[int] | Tensor) -> list[str]:
         """Return one readable string a token; the number itself where there is no tokenizer."""
@@ -212,46 +193,6 @@ class Inputs:
                 f"{self._opened.name} has {most} positions, and windows of {length} tokens are "
                 f"asked for: ask for at most {most}"
             )
-
-    def _rows(self) -> list[dict[str, Any]]:
-        suffix = Path(self.text or "").suffix.lower()
-        if suffix not in TABLES:
-            raise BadInput(
-                f"{self._opened.name} is a classifier, and {self.name} has no labels: give a .csv, "
-                ".tsv or .jsonl file with the columns text and label"
-            )
-        try:
-            rows = (
-                [json.loads(line) for line in self._words.splitlines() if line.strip()]
-                if suffix == ".jsonl"
-                else list(
-                    csv.DictReader(
-                        io.StringIO(self._words), delimiter="\t" if suffix == ".tsv" else ","
-                    )
-                )
-            )
-        except (ValueError, csv.Error):
-            rows = []
-        if not rows or not all(
-            isinstance(row, dict) and {"text", "label"} <= row.keys() for row in rows
-        ):
-            raise BadInput(
-                f"{self.name} lacks the columns text and label: name them so in its first line"
-            )
-        return rows
-
-    def _label(self, given: Any) -> int:
-        config = self._opened.config
-        names = dict(getattr(config, "label2id", None) or {})
-        count = int(getattr(config, "num_labels", len(names)))
-        if str(given) in names:
-            return int(names[str(given)])
-        if str(given).isdigit() and int(given) < count:
-            return int(given)
-        raise BadInput(
-            f"{self.name} has the label {given!r}: {self._opened.name} knows "
-            f"{', '.join(sorted(names)) or f'0 to {count - 1}'}"
-        )
 
 
 def positions(config: Any) -> int | None:
