@@ -1,0 +1,197 @@
+"""The Hessian's view: the rank of one layer's or the whole model's, its eigenvalues, all layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import quantities
+from app.plots import hessian as plots
+from app.views.parts import chart, permalink, states
+from app.views.parts.panels.shown import Shown
+
+ABOUT = r"""
+The Hessian $H = \partial^2 L/\partial\theta^2$ says how the loss bends in each direction of the
+chosen parameters. With the outputs $f$ and their Jacobian $J$ it is the sum of
+
+- the **outer-product part** $H_O = J^\top (\partial^2 L/\partial f^2) J$ (Gauss-Newton), which
+  never bends downwards, and
+- the **functional part**
+  $H_F = \sum_k (\partial L/\partial f_k)\, \partial^2 f_k/\partial\theta^2$, the curvature of
+  the network itself, which vanishes where the data are fitted.
+
+**Exact**: the matrix is made, and its rank in float64 is
+$\#\{|\lambda| > |\lambda|_{\max}\, p\, \varepsilon\}$. A rank is real where a *gap* of many
+decades lies behind it. Without a gap it only says what float64 can resolve.
+
+**Estimated**: [Lanczos quadrature](https://doi.org/10.1137/16M1104974) from random starts counts
+the eigenvalues above a share of the largest. The interval covers the choice of starts, at 95 %, and
+how the count moved over the second half of the steps.
+
+**Prediction**: for a fully connected linear net without biases the rank follows from the widths
+([Singh et al. 2021](https://arxiv.org/abs/2106.16225)); other nets may exceed this *linear-net
+bound*.
+
+A low rank says that most directions leave this loss on this data unchanged to second order. It
+does not say that the weights themselves have low rank, nor that they can be removed.
+"""
+
+
+def draw(shown: Shown) -> None:
+    """Draw the chosen Hessian's numbers and eigenvalues, then one number of every layer."""
+    rows = measured(shown.rows)
+    if rows.empty:
+        states.empty("No Hessian is measured yet", "Layers appear here as they finish.")
+        return
+    names = list(rows["layer"].astype(str))
+    layer = names[0]
+    if len(names) > 1:
+        layer = permalink.choice("Layer", names, "hessian_layer", always=True)
+    row = plain(rows[rows["layer"].astype(str).eq(layer)].iloc[0].to_dict())
+    _cards(row)
+    _remarks(row)
+    _spectrum(layer, row)
+    if len(names) > 1:
+        column = permalink.choice(
+            "By layer", list(plots.BY_LAYER), "hessian_by", format_func=plots.BY_LAYER.__getitem__
+        )
+        figure = plots.by_layer(rows, column)
+        chart.heading(figure.title, figure.caption)
+        chart.draw(figure, "hessian-layers", height=300)
+
+
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a rank, each layer once."""
+    if "rank" not in rows or "layer" not in rows:
+        return rows.head(0)
+    return rows[rows["rank"].notna()].drop_duplicates("layer", keep="last")
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row in which everything that is not there is None."""
+    return {
+        str(name): None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+        for name, value in row.items()
+    }
+
+
+def _cards(row: Mapping[str, Any]) -> None:
+    with st.container(horizontal=True):
+        for title, value, beside, about in cards(row):
+            st.metric(
+                title, chart.plain(value), chart.plain(beside) or None, help=about, border=True,
+                delta_color="off", delta_arrow="off", width="stretch", height="stretch",
+            )  # fmt: skip
+
+
+def cards(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return title, value, what stands beside it, and help of each headline number."""
+    top = row["top_eigenvalues"]
+    found = [
+        _rank_card(row),
+        _significant_card(row),
+        (
+            "Trace",
+            _with_error(row["trace"], row["trace_se"]),
+            f"{quantities.digits(row['trace_outer'])} from H_O",
+            "The sum of all eigenvalues; the rest comes from the functional part H_F.",
+        ),
+        (
+            "Sharpest direction",
+            quantities.digits(float(top[0])) if top is not None and len(top) else "none",
+            "downwards" if top is not None and len(top) and top[0] < 0 else "",
+            "The eigenvalue of largest size. A negative one is a direction in which the loss "
+            "falls either way.",
+        ),
+    ]
+    if quantities.known(row["bound"]):
+        apart = int(row["rank"]) - int(row["bound"])
+        beside = (
+            "met exactly"
+            if not apart
+            else f"the rank is {abs(apart)} " + ("above" if apart > 0 else "below")
+        )
+        title = "Linear-net bound" if "linear-net" in row["bound_label"] else "Predicted rank"
+        found.insert(1, (title, str(int(row["bound"])), beside, f"{row['bound_label']}."))
+    return found
+
+
+def _rank_card(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    size = quantities.count(row["parameters"])
+    if row["method"] == "exact":
+        parts = f"H_O {int(row['rank_outer'])} · H_F {int(row['rank_functional'])}"
+        about = f"Of {size} parameters; below it the ranks of the two parts."
+        return "Rank", str(int(row["rank"])), parts, about
+    beside = "one start: no interval"
+    if row["rank_low"] is not None:
+        low, high = (quantities.digits(row[name]) for name in ("rank_low", "rank_high"))
+        beside = f"interval {low} to {high}"
+    about = (
+        f"Of {size} parameters: eigenvalues with a size above "
+        f"{quantities.digits(row['threshold'])}. The interval covers the random starts, at "
+        "95 %, and how the count moved over the second half of the steps."
+    )
+    return "Rank above the threshold", quantities.digits(row["rank"]), beside, about
+
+
+def _significant_card(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    about = (
+        f"Eigenvalues with a size above {quantities.digits(row['significant_threshold'])}, the "
+        "tolerance's share of the largest: by it exact and estimated layers can be compared."
+    )
+    share = f"{quantities.percent(row['significant_share'])} of all directions"
+    return "Significant", _with_error(row["significant"], row["significant_se"]), share, about
+
+
+def _with_error(value: float, error: float | None) -> str:
+    said = quantities.digits(value)
+    return f"{said} ± {quantities.digits(error)}" if error else said
+
+
+def _remarks(row: Mapping[str, Any]) -> None:
+    """Say what was measured, and what to know before reading it."""
+    if row["warning"]:
+        words = str(row["warning"])
+        st.warning(chart.plain(f"{words[0].upper()}{words[1:]}."), icon=":material/warning:")
+    estimated = row["method"] == "estimated"
+    how = "estimated from Hessian products" if estimated else "the whole matrix"
+    loss = quantities.digits(row["value"])
+    source = "" if row["text"] in row["data"] or "Gaussian" in row["data"] else f" ({row['text']})"
+    said = (
+        f"{how}, {row['dtype']}, seed {row['seed']}. Loss {loss} over {row['data']}{source}. "
+        f"Prediction: {row['bound_label']}."
+    )
+    st.caption(chart.plain(said[0].upper() + said[1:]))
+
+
+def _spectrum(layer: str, row: Mapping[str, Any]) -> None:
+    left, right = st.columns([1.6, 1], gap="medium")
+    with left:
+        if row["eigenvalues"] is not None:
+            _eigenvalues(layer, row)
+        elif row["density"] is not None:
+            _drawn(plots.density(row, layer), "hessian-density", ABOUT)
+    with right:
+        if row["top_eigenvalues"] is not None and len(row["top_eigenvalues"]):
+            _drawn(plots.largest(row, layer), "hessian-largest", ABOUT)
+
+
+def _eigenvalues(layer: str, row: Mapping[str, Any]) -> None:
+    place = st.container()
+    wanted = permalink.choices(
+        "Drawn",
+        list(plots.PARTS),
+        "hessian_parts",
+        list(plots.PARTS),
+        draw=st.pills,
+        format_func=lambda name: plots.PARTS[name][0],
+        label_visibility="collapsed",
+    )
+    with place:
+        _drawn(plots.by_index(row, layer, wanted), "hessian-eigenvalues", ABOUT)
+
+
+def _drawn(figure: plots.Figure, key: str, more: str = "") -> None:
+    chart.heading(figure.title, figure.caption, more)
+    chart.draw(figure, key, height=380)
