@@ -2,3 +2,9 @@
 
 The only package that imports ray. `python -m jobs --help` lists the commands.
 """
+
+import os
+
+# Threads that spin while they wait cost six times the time where cores are shared. The thread pool
+# reads this when torch is imported, which every program and worker does after this package.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

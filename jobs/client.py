@@ -78,7 +78,7 @@ class Client(Models):
             raise suggest.unknown("device", device, DEVICES)
         declared = Catalog.load(self.home).analysis(analysis)
         checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
-        model = self.resolve(model)
+        model = self.resolve(model, restrict_to_roots=restrict_to_roots)
         views = any(checked.get(name) for name in predicted.VIEWS)
         if declared["unit"] != "training" and not views:
             patterns.check(layers, self.store.labels(model)["layer"])
@@ -106,7 +106,7 @@ class Client(Models):
         catalog = Catalog.load(self.home)
         declared = catalog.analysis(analysis)
         checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
-        model = self.resolve(model)
+        model = self.resolve(model, restrict_to_roots=restrict_to_roots)
         if declared["unit"] in ("matrix", "spectra") and not declared.get("predicts"):
             return predicted.of_matrices(self.store.tensors(model), declared, checked, layers)
         asked = {"model": model, "analysis": analysis, "layers": layers}

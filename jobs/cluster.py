@@ -30,7 +30,6 @@ ACTOR = {
 OBJECT_STORE = 300 * 2**20
 RETRIES = 3
 KILLED = 9
-WAITING = "OMP_WAIT_POLICY"
 HASH = "RANKSCOPE_CATALOG"
 AUTH_MODE = "RAY_AUTH_MODE"
 # No report leaves the machine; and Ray leaves CUDA_VISIBLE_DEVICES alone for tasks without a GPU,
@@ -93,8 +92,7 @@ def environment() -> dict[str, Any]:
     before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     folders = dict.fromkeys(filter(None, [str(catalog.project_folder()), *before]))
     own = {"PYTHONPATH": os.pathsep.join(folders), HASH: catalog.source_hash()}
-    # Threads that spin while they wait cost six times the time where cores are shared.
-    return {"env_vars": own | {WAITING: os.environ.get(WAITING, "passive")}}
+    return {"env_vars": own}
 
 
 def die_with_parent() -> None:

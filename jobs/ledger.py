@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs import checkpoints
-from jobs.tasks import Outcome, Task
+from jobs.tasks import Outcome, Plan, Task
 from store import artifacts
 
 
@@ -18,10 +18,22 @@ class Ledger:
         self._home = home
         self._store = store
 
+    def begin(self, plan: Plan, model: str) -> int:
+        """List what a job has to do and what it leaves out; return the number of its tasks."""
+        last = [plan.last] if plan.last else []
+        labels = [task.label for task in [*plan.tasks, *last]]
+        self._store.add_labels(model, plan.labels)
+        self._store.add_job_units(self._job, _waiting(labels))
+        for unit in self._store.units(self._job).to_pylist():
+            if unit["state"] in ("cancelled", "failed", "running"):
+                self._store.link_unit(self._job, unit["label"], None, "waiting")
+        for layer, reason in plan.skipped:
+            self._store.link_unit(self._job, layer, None, "skipped", reason)
+        return len(labels)
+
     def settle(self, task: Task, outcome: Outcome, model: str) -> str:
         """Store a task's unit in one transaction, then the links to it; return its state."""
-        for hashed in outcome.remember:
-            self._store.remember_tensor(*hashed)
+        self._remember(outcome)
         if outcome.unit:
             self._finish(task, outcome)
         if outcome.matrix_key:
@@ -34,6 +46,11 @@ class Ledger:
         self._store.link_unit(self._job, task.label, unit or None, state, outcome.message)
         return state
 
+    def keyed(self, task: Task, outcome: Outcome) -> None:
+        """Have a task wait again, with what was hashed for its key remembered."""
+        self._remember(outcome)
+        self._store.link_unit(self._job, task.label, None, "waiting")
+
     def cancel(self, task: Task) -> None:
         """Mark a task that was stopped, and say what of it is kept."""
         kept = ""
@@ -42,6 +59,10 @@ class Ledger:
             if task.whole.unit == "training":
                 kept = self._kept(task, rows)
         self._store.link_unit(self._job, task.label, None, "cancelled", kept)
+
+    def _remember(self, outcome: Outcome) -> None:
+        for hashed in outcome.remember:
+            self._store.remember_tensor(*hashed)
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         files = [artifacts.keep(self._home, b, ".npy") for b in outcome.arrays.values()]
@@ -68,3 +89,13 @@ class Ledger:
             return task.state
         [stored] = self._store.known_units([outcome.key]).to_pylist()
         return str(stored["state"])
+
+
+def _waiting(labels: list[str]) -> pa.Table:
+    return pa.table(
+        {
+            "label": pa.array(labels, pa.string()),
+            "unit": pa.nulls(len(labels), pa.string()),
+            "position": pa.array(range(len(labels)), pa.int64()),
+        }
+    )

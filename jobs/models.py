@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from jobs import bases, suggest
 from jobs import home as places
-from jobs import suggest
 from jobs.catalog import package_folder
 from jobs.engine import Engine
 from jobs.errors import JobError
@@ -71,7 +71,9 @@ class Models:
         with plain_errors():
             self._engine.store.remove_model(name)
 
-    def resolve(self, text: str, *, allow_pickle: bool = False) -> str:
+    def resolve(
+        self, text: str, *, allow_pickle: bool = False, restrict_to_roots: bool = False
+    ) -> str:
         """Return the name of the model meant by a name, `sample`, a path or a hub id.
 
         What is not registered yet is registered first. Raises JobError with the nearest name.
@@ -87,7 +89,9 @@ class Models:
             or ("/" in text and not text.startswith(("/", ".", "~")))
         ):
             known = _known_as(models, path.resolve())
-            return known or self.add_model(text, allow_pickle=allow_pickle)
+            return known or self.add_model(
+                text, allow_pickle=allow_pickle, restrict_to_roots=restrict_to_roots
+            )
         if os.sep in text:
             raise JobError(f"{text} does not exist: check the path")
         raise suggest.unknown("model", text, [*names, SAMPLE], "`models add PATH` adds one")
@@ -113,14 +117,16 @@ def _describe(
 ) -> dict[str, Any]:
     """Return a model's header, tensors, labels and files.
 
-    With `roots` every file of it, and of its base, must lie under them; what the caller names is
-    refused before a byte of it is read. Raises JobError.
+    With `roots` every file of it, and of its base, must lie under them; what the caller names, or
+    an adapter's configuration, is refused before a byte of it is read. Raises JobError.
     """
     allowed = [*(roots or ()), _bundled()]
     if roots is not None:
         # Without this, a path that is a typing error would be asked of the hub.
         named = [Path(given).expanduser() for given in (path, base) if given and given != SAMPLE]
         places.check_allowed([p for p in named if p.exists() or p.is_absolute()], allowed)
+        if base is None and (own := bases.named(_whole(path))):
+            places.check_allowed([own], allowed)
     with plain_errors():
         found: dict[str, Any] = engine.describe(_whole(path), allow_pickle, base and _whole(base))
     if roots is not None:

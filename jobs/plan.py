@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from analysis import sample, weights
-from analysis.registry import AnalysisError
+from analysis.registry import AnalysisError, Work
 from jobs import contents, layers, params, predicted, prediction, whole
 from jobs.errors import JobError
 from jobs.tasks import PICKLE, Labelled, Plan, Recall, Request, Task, Whole, unit_key
@@ -95,7 +95,7 @@ def make(request: Request, recall: Recall) -> Plan:
     chosen = params.parse_params(first, {}) if unit == "spectra" else request.params
     views = _views(chosen)
     refs = _refs(request, source, views)
-    _check(request, source, refs)
+    work = _check(request, source, refs)
     if unit not in ("matrix", "spectra"):
         return _one(request, source, refs, recall)
     tasks = [_task(first, chosen, label=ref.label.layer, ref=ref.to_dict()) for ref in refs]
@@ -105,6 +105,7 @@ def make(request: Request, recall: Recall) -> Plan:
         details={ref.label.layer: _detail(ref) for ref in refs},
         skipped=_skipped(source, request.layers, slices=views.get("slices", False)),
         last=_task(request.analysis, request.params, LAST) if unit == "spectra" else None,
+        at_once=prediction.at_once(work) if unit == "matrix" else None,
     )
 
 
@@ -156,12 +157,17 @@ def _refs(request: Request, source: Any, views: dict[str, bool]) -> list[Any]:
     return [ref for ref in refs if layers.matches(ref.label.layer, request.layers)]
 
 
-def _check(request: Request, source: Any, refs: Sequence[Any]) -> None:
-    """Raise AnalysisError for what cannot work, or not in the memory that is free."""
+def _check(request: Request, source: Any, refs: Sequence[Any]) -> Work | None:
+    """Return what a job takes of this machine's memory, None where that is not known.
+
+    Raises AnalysisError for what cannot work, or not in the memory that is free.
+    """
     names = [ref.label.layer for ref in refs]
     work = prediction.of(request.analysis["name"], source, request.params, names)
-    if request.device != "cuda":  # how much a GPU has, a worker that holds it finds out
-        prediction.check(work, _what(request))
+    if request.device == "cuda":  # how much a GPU has, a worker that holds it finds out
+        return None
+    prediction.check(work, _what(request))
+    return work
 
 
 def _what(request: Request) -> str:
@@ -171,15 +177,16 @@ def _what(request: Request) -> str:
 def _one(request: Request, source: Any, refs: Sequence[Any], recall: Recall) -> Plan:
     """Return the plan of a job that is one task, recognised where nothing need be read for it."""
     unit = request.analysis["unit"]
-    given = Whole(
-        unit=unit,
-        path=request.path if source is None else str(source.path),
-        base=request.base,
-        allow_pickle=request.allow_pickle,
-        layers=tuple(ref.label.layer for ref in refs),
-        all_layers=request.layers.strip() == layers.ALL,
-        reads=params.reads(request.analysis),
-    )
+    given = Whole(unit=unit, reads=params.reads(request.analysis))
+    if source is not None:  # a training run is the same whichever model it was asked for with
+        given = dataclasses.replace(
+            given,
+            path=str(source.path),
+            base=request.base,
+            allow_pickle=request.allow_pickle,
+            layers=tuple(ref.label.layer for ref in refs),
+            all_layers=request.layers.strip() == layers.ALL,
+        )
     task = dataclasses.replace(_task(request.analysis, request.params, unit), whole=given)
     with contextlib.suppress(contents.NotRemembered):
         known, _ = whole.keyed(task, source, contents.Hashes(recall).remembered)

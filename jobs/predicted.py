@@ -18,6 +18,8 @@ def of_matrices(
     With views the names of heads and slices count too; only the job knows those.
     """
     matrices = tensors[tensors["state"] == "matrix"]
+    entries_of = matrices.groupby("layer")["parameters"].sum()
+    matrices = matrices.drop_duplicates("layer")  # an adapter stores two tensors for each
     names = matrices["layer"].astype(str)
     matched = matrices[[layers.matches(name, patterns) for name in names]]
     if matrices.empty:
@@ -26,7 +28,7 @@ def of_matrices(
         return _said(f"The heads or slices named {patterns}, if the model has them.")
     if matched.empty:
         return _said(refused=f"No layer is named {patterns}: see the names on Models.")
-    entries = text.count(matched["parameters"].sum())
+    entries = text.count(entries_of[list(matched["layer"])].sum())
     what = f"{len(matched)} of {len(matrices)} matrices, {entries} entries"
     if declared["unit"] == "spectra":
         return _said(

@@ -34,6 +34,16 @@ def check(work: Work | None, what: str, device: str = "cpu") -> None:
     )
 
 
+def at_once(work: Work | None) -> int | None:
+    """Return how many units that take so much each fit in the memory that is free now, 1 or more.
+
+    None where the analysis says nothing of memory.
+    """
+    if work is None or not work.bytes:
+        return None
+    return max(memory.free() // work.bytes, 1)
+
+
 def say(work: Work | None, what: str, layers: Sequence[str]) -> dict[str, Any]:
     """Return a prediction as clients see it: words, bytes, seconds, refused."""
     if work is None:

@@ -6,23 +6,22 @@ that are stored are skipped by their content key.
 
 import contextlib
 import dataclasses
+import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from jobs import requests
 from jobs.catalog import Catalog
 from jobs.errors import JobError
 from jobs.executor import Claims, Executor
 from jobs.ledger import Ledger
+from jobs.tally import Tally
 from jobs.tasks import Labelled, Outcome, Plan, Task
 from store.errors import StoreError
 
-PROGRESS = 0.5  # seconds between two writes of a job's counts
 TICK = 0.2
 SOFT, GIVE_UP = 5.0, 10.0  # seconds after a cancel: force it, and wait no longer
 
@@ -56,11 +55,9 @@ class Run:
         self._stop = around.stop
         self._claims = around.claims
         self._watch = around.watch
-        self._counts: Counter[str] = Counter()
+        self._tally = Tally(job, store)
         self._keys: dict[str, str] = {}  # label to the matrix key of a layer that has a spectrum
-        self._total = 0
         self.trouble = ""  # what could not be written into the store
-        self._written = 0.0
 
     def __call__(self) -> str:
         """Run the job to its end and return the state it ends in."""
@@ -95,29 +92,28 @@ class Run:
         plan = self._executor.plan(dataclasses.replace(request, device=device))
         own = {"device": device, "job": self.job, "model": job["model"], "home": str(self._home)}
         self._begin(job["model"], plan)
-        self._drain([dataclasses.replace(task, **own) for task in plan.tasks], job["model"])
+        tasks = [dataclasses.replace(task, **own) for task in plan.tasks]
+        self._drain(tasks, job["model"], self._at_once(plan, device))
         if plan.last is not None and not self._stop():
             last = dataclasses.replace(plan.last, spectra=self._spectra(plan), **own)
             self._drain([last], job["model"])
-        return self._verdict()
+        return self._tally.verdict(self._stop())
 
     def _begin(self, model: str, plan: Plan) -> None:
-        last = [plan.last] if plan.last else []
-        labels = [task.label for task in [*plan.tasks, *last]]
-        self._total = len(labels)
-        self._store.add_labels(model, plan.labels)
-        self._store.add_job_units(self.job, _waiting(labels))
-        before = self._store.units(self.job).to_pylist()
-        for unit in before:
-            if unit["state"] in ("cancelled", "failed", "running"):
-                self._store.link_unit(self.job, unit["label"], None, "waiting")
-        for layer, reason in plan.skipped:
-            self._store.link_unit(self.job, layer, None, "skipped", reason)
+        self._tally.total = self._ledger.begin(plan, model)
         if plan.skipped:
             self._log("info", f"{len(plan.skipped)} tensors are skipped, each with its reason")
         self._progress(force=True)
 
-    def _drain(self, tasks: Iterable[Task], model: str) -> None:
+    def _at_once(self, plan: Plan, device: str) -> float:
+        """Return how many tasks may run at once, whatever the executor has room for."""
+        if plan.at_once is None:
+            return math.inf
+        if plan.at_once < min(self._executor.room(device), len(plan.tasks)):
+            self._log("info", f"{plan.at_once} at once, for no more fit in memory")
+        return plan.at_once
+
+    def _drain(self, tasks: Iterable[Task], model: str, at_once: float = math.inf) -> None:
         """Run tasks to their ends, or cancel them when the job is told to stop."""
         waiting: deque[Task] = deque()
         for task in tasks:
@@ -128,13 +124,13 @@ class Run:
         running: dict[Any, Task] = {}
         try:
             while (waiting or running) and not self._stop():
-                self._fill(waiting, running)
+                self._fill(waiting, running, at_once)
                 ended = self._ended(running)
                 try:
                     # Before the writing, so that no worker waits for it.
-                    self._fill(waiting, running)
+                    self._fill(waiting, running, at_once)
                 finally:
-                    self._settle_all(ended, model)
+                    self._settle_all(ended, waiting, model)
             if self._stop():
                 self._cancel(running, waiting, model)
         finally:
@@ -146,11 +142,11 @@ class Run:
             self._executor.cancel(handle, force=True)
             self._claims.release(task.identity)
 
-    def _fill(self, waiting: deque[Task], running: dict[Any, Task]) -> None:
+    def _fill(self, waiting: deque[Task], running: dict[Any, Task], at_once: float) -> None:
         """Submit what there is room for; a task that another job has in hand waits its turn."""
-        room = self._executor.room(waiting[0].device) if waiting else 0
+        room: float = self._executor.room(waiting[0].device) if waiting else 0
         # Beside a job that fills every slot, each job has at least one task.
-        room = room if running else max(room, 1)
+        room = min(room if running else max(room, 1), at_once - len(running))
         for _ in range(len(waiting)):
             if room <= 0:
                 return
@@ -177,12 +173,21 @@ class Run:
         ended = self._executor.wait(list(running), TICK)
         return [(running.pop(handle), outcome) for handle, outcome in ended]
 
-    def _settle_all(self, ended: Iterable[tuple[Task, Outcome]], model: str) -> None:
-        """Settle every task that ended, and only then raise what the first of them raised."""
+    def _settle_all(
+        self, ended: Iterable[tuple[Task, Outcome]], waiting: deque[Task], model: str
+    ) -> None:
+        """Settle every task that ended, and only then raise what the first of them raised.
+
+        One whose key is known only now waits once more, to be claimed by it.
+        """
         faults = []
         for task, outcome in ended:
             try:
-                self._settle(task, outcome, model)
+                if outcome.state == "keyed":
+                    self._ledger.keyed(task, outcome)
+                    waiting.append(dataclasses.replace(task, key=outcome.key))
+                else:
+                    self._settle(task, outcome, model)
             except (JobError, StoreError) as error:
                 faults.append(error)
             finally:
@@ -194,7 +199,7 @@ class Run:
     def _settle(self, task: Task, outcome: Outcome, model: str) -> None:
         """Store what became of one task, and count it."""
         state = self._ledger.settle(task, outcome, model)
-        self._counts["reused" if outcome.state == "known" else state] += 1
+        self._tally.add(state, reused=outcome.state == "known")
         if state == "done" and outcome.matrix_key:
             self._keys[task.label] = outcome.matrix_key
         if state == "failed":
@@ -209,7 +214,7 @@ class Run:
             self._executor.cancel(handle, force=not soft)
         forced = not soft
         while running and time.monotonic() - began < GIVE_UP:
-            self._settle_all(self._ended(running), model)
+            self._settle_all(self._ended(running), waiting, model)
             if not forced and time.monotonic() - began > soft:
                 forced = True
                 for handle in running:
@@ -227,37 +232,10 @@ class Run:
             if layer in self._keys
         ]
 
-    def _verdict(self) -> tuple[str, str]:
-        failed, total = self._counts["failed"], self._total
-        ended = sum(self._counts[name] for name in ("done", "zero", "failed", "reused"))
-        if ended < total:
-            # Without being told to, a task stops only when Ray is told so by someone else.
-            state = self._stop() or "INTERRUPTED"
-            word = "cancelled" if state == "CANCELLED" else "interrupted"
-            return state, f"{word} after {ended} of {total} units; resume continues there"
-        if failed:
-            return "FAILED", f"{failed} of {total} units failed; the others' results are kept"
-        return "DONE", ""
-
     def _progress(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not force and now - self._written < PROGRESS:
-            return
-        self._written = now
-        done = self._counts["done"] + self._counts["zero"]
-        failed, reused = self._counts["failed"], self._counts["reused"]
-        self._store.set_progress(self.job, done, failed, reused, self._total)
-        self._watch()
+        if force or self._tally.is_due():
+            self._tally.write()
+            self._watch()
 
     def _log(self, level: str, text: str, unit: str = "") -> None:
         self._store.log(self.job, unit or None, level, text)
-
-
-def _waiting(labels: list[str]) -> pa.Table:
-    return pa.table(
-        {
-            "label": pa.array(labels, pa.string()),
-            "unit": pa.nulls(len(labels), pa.string()),
-            "position": pa.array(range(len(labels)), pa.int64()),
-        }
-    )

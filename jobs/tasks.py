@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-State = Literal["done", "zero", "failed", "known", "cancelled"]
+State = Literal["done", "zero", "failed", "known", "keyed", "cancelled"]
 PICKLE = "opened with --allow-pickle"  # in the notes of a model whose files are pickles
 Unit = Literal["model", "series", "training"]
 Remembered = tuple[str, int, int, str, str]  # path, size, mtime_ns, tensor or "", sha256
@@ -54,14 +54,24 @@ class Task:
 
     @property
     def identity(self) -> str:
-        """Return what makes two tasks the same work before their keys are known."""
+        """Return what makes two tasks the same work, as far as it is known.
+
+        A unit on a whole model goes by its content once that is hashed: what it says while it
+        runs, and the checkpoints of a training run, are kept under its key.
+        """
+        if self.whole is not None and self.key:
+            return self.key
         subject = [self.ref, list(self.spectra), self.whole]
         return digest([self.analysis, self.version, self.inputs, *subject])
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a task. `known`: the store held the result under this content already."""
+    """What became of a task.
+
+    `known`: the store held the result under this content already. `keyed`: its files were hashed,
+    and it is to be run under this key once no other job has the same in hand.
+    """
 
     state: State
     message: str = ""
@@ -84,6 +94,7 @@ class Plan:
     details: Mapping[str, Labelled]
     skipped: Sequence[tuple[str, str]]  # layer and reason
     last: Task | None = None
+    at_once: int | None = None  # how many of the tasks fit in memory together, None: not known
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,12 @@ def run(task: Task, analysis: Analysis, recall: Recall) -> Outcome:
     assert given is not None
     source = open_source(given)
     hashes = contents.Hashes(recall)
+    claimed = task.key
     task, inputs = keyed(task, source, hashes.read)
     if task.key in recall.known([task.key]):
         return Outcome("known", key=task.key, remember=hashes.fresh)
+    if task.key != claimed:  # another job may have the same content in hand
+        return Outcome("keyed", key=task.key, remember=hashes.fresh)
     recall.starting(task.key)
     recall.begin(task, kept=given.unit == "training")
     folder = checkpoints.folder(Path(task.home), task.key) if given.unit == "training" else None

@@ -5,7 +5,7 @@ the folder opens as a series, what a resumed run starts from.
 """
 
 import json
-import shutil
+import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -54,14 +54,23 @@ class Run:
         kept = folder / f"step_{self.step:05d}"
         if kept.exists():  # by the run that this one resumes, so they are the same
             return
-        draft = folder / "unfinished"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # A folder whose name ended in a number would be taken for a checkpoint.
+        with tempfile.TemporaryDirectory(suffix=".unfinished", dir=folder) as unfinished:
+            draft = Path(unfinished) / kept.name
+            draft.mkdir()
+            self._write(draft)
+            try:
+                draft.replace(kept)
+            except OSError:
+                if not kept.is_dir():  # else by another run of the same, and so they are the same
+                    raise
+
+    def _write(self, draft: Path) -> None:
         weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, draft / "model.safetensors", metadata={"format": "pt"})
         self.model.config.save_pretrained(draft)
         self._tokenizer.save_pretrained(draft)
-        draft.replace(kept)
 
     def save(self, folder: Path, record: Any) -> None:
         """Write what `restore` needs, with a JSON-ready record of the steps so far."""

@@ -35,7 +35,7 @@ def verdict(rows: pd.DataFrame, *, running: bool) -> Verdict:
     drifting = having[having["state"] == "not converged"]
     if drifting.empty and not (having["state"] == "stable").any():
         needed, there = int(first(now, "ema_window")) + 1, int(first(now, "epoch")) + 1
-        more = "" if running else " Lower `ema_window` to decide on fewer."
+        more = "" if running else " Lower the window w to decide on fewer."
         return Verdict(
             "few",
             f"Too few to decide: {there} of the {needed} checkpoints that are needed.{more}",
@@ -99,7 +99,7 @@ def spacing(rows: pd.DataFrame) -> str:
     return (
         f"The checkpoints are {quantities.digits(least)} to {quantities.digits(most)} steps apart "
         "and each counts as one epoch: drift is per checkpoint, not per step, and E is a number "
-        "of checkpoints. Set epoch_steps to use only those that lie evenly."
+        "of checkpoints. Set epoch steps to use only those that lie evenly."
     )
 
 

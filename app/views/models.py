@@ -94,7 +94,7 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
     cards = (
         ("Parameters", quantities.count(row["parameters"]), str(row["architecture"])),
         ("Blocks", quantities.digits(row["blocks"] or None), f"{len(tensors)} tensors"),
-        ("Matrices", str(len(tensors) - len(skipped)), f"{len(skipped)} skipped"),
+        ("Matrices", str(_matrices(tensors)), f"{len(skipped)} tensors skipped"),
         ("On disk", quantities.size(row["bytes"]), str(row["dtype"])),
         ("FLOPs per token", _flops(row.get("flops")), "forward pass"),
     )
@@ -127,8 +127,8 @@ def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:
 
 def _remarks(row: Mapping[str, Any]) -> list[str]:
     """Return what else is known: notes, and the steps of a series of checkpoints."""
-    said = [str(row["notes"])] if row.get("notes") else []
-    if row.get("base"):
+    said = [str(row["notes"])] if _is_text(row.get("notes")) else []
+    if _is_text(row.get("base")):
         said.append(f"An update of {row['base']}: its matrices are what was added to it.")
     steps = [number for number, _ in json.loads(row.get("steps") or "[]")]
     if steps:
@@ -137,8 +137,18 @@ def _remarks(row: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def _matrices(tensors: pd.DataFrame) -> int:
+    """Return how many layers are matrices; an adapter stores two tensors for each."""
+    return int(tensors.loc[tensors["state"] == "matrix", "layer"].nunique())
+
+
+def _is_text(value: Any) -> bool:
+    """Return whether there are words; what is missing in a table is NaN, which is true."""
+    return isinstance(value, str) and bool(value)
+
+
 def _flops(text: Any) -> str:
-    if not isinstance(text, str) or not text:
+    if not _is_text(text):
         return "not known"
     try:
         return quantities.count(float(text))

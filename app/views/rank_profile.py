@@ -237,10 +237,11 @@ def _left_out(store: Any, model: str, profile: pd.DataFrame) -> None:
     """List what the profile does not hold: tensors that are no matrices, matrices not measured."""
     tensors = store.tensors(model)
     skipped = tensors[tensors["state"] == "skipped"]
-    waiting = tensors[(tensors["state"] == "matrix")]
-    waiting = waiting[~waiting["name"].isin(set(profile["tensor"]))]
-    if not waiting.empty:
-        st.info(f"{len(waiting)} matrices have no spectrum yet: launch them on Analyses.")
+    # By layer: an adapter stores two tensors for each.
+    known = {layer.partition("[")[0] for layer in profile["layer"]}
+    waiting = set(tensors.loc[tensors["state"] == "matrix", "layer"]) - known
+    if waiting:
+        st.info(f"{len(waiting)} layers have no spectrum yet: launch them on Analyses.")
     if not skipped.empty:
         with st.expander(f"{len(skipped)} tensors are not in the profile, and why"):
             st.dataframe(

@@ -42,7 +42,7 @@ COLUMNS = {
     "full": st.column_config.NumberColumn("full rank"),
     "before": st.column_config.NumberColumn("parameters before", format="localized"),
     "after": st.column_config.NumberColumn("after", format="localized"),
-    "kept": st.column_config.NumberColumn("size kept", format="percent"),
+    "kept": st.column_config.NumberColumn("size kept", format="%.1f %%"),
     "error": st.column_config.NumberColumn(
         "relative error", format="%.3f", help="‖W - W'‖/‖W‖ of the layer"
     ),
@@ -75,7 +75,7 @@ def page() -> None:
     if least >= 100:
         states.empty("Too few spectra", "Nearly every layer would stay dense for want of one.")
         return
-    _draw(found, _chosen(found, columns[1:], least))
+    _draw(found, _chosen(found, columns[1:], least), _left_out(labels))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the stored spectra")
@@ -110,7 +110,17 @@ def _chosen(found: Tradeoffs, columns: list[Any], least: int) -> tuple[Point, st
     return found.at(keep / 100, *chosen), allocation, form, objective
 
 
-def _draw(found: Tradeoffs, asked: tuple[Point, str, str, str]) -> None:
+def _left_out(labels: pd.DataFrame) -> str:
+    """Return which matrices take no part, for they are not linear layers."""
+    others = labels[labels["kind"] != "linear"]
+    if others.empty:
+        return ""
+    counts = others.drop_duplicates("layer")["kind"].fillna("other").value_counts()
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return f" Left whole, for only linear layers are traded: {kinds}."
+
+
+def _draw(found: Tradeoffs, asked: tuple[Point, str, str, str], left_out: str) -> None:
     point, allocation, form, objective = asked
     _cards(point, allocation, form)
     for sentence in point.warnings:
@@ -124,7 +134,7 @@ def _draw(found: Tradeoffs, asked: tuple[Point, str, str, str]) -> None:
         for position, figure in enumerate(maps):
             chart.draw_map(figure, f"ranks-{position}", (), lambda _: None)
     _comparison(found, point, objective)
-    _table(point.layers)
+    _table(point.layers, left_out)
 
 
 def _cards(point: Point, allocation: str, form: str) -> None:
@@ -146,8 +156,12 @@ def _cards(point: Point, allocation: str, form: str) -> None:
         ("Left dense", f"{point.left_dense} of {len(point.layers)}", rule),
         ("On disk", quantities.size(point.bytes), f"{quantities.size(point.of_bytes)} dense"),
     )
-    for column, (title, value, beside) in zip(st.columns(len(cards)), cards, strict=True):
-        column.metric(title, value, beside, border=True, delta_color="off", delta_arrow="off")
+    with st.container(horizontal=True):
+        for title, value, beside in cards:
+            st.metric(
+                title, value, beside, border=True, delta_color="off", delta_arrow="off",
+                width="stretch", height="stretch",
+            )  # fmt: skip
 
 
 def _curve(found: Tradeoffs, point: Point, allocation: str, form: str, objective: str) -> None:
@@ -171,7 +185,7 @@ def _comparison(found: Tradeoffs, point: Point, objective: str) -> None:
             "allocation": rows["allocation"].map(ALLOCATIONS),
             "stored as": rows["form"].map(FORMS),
             "relative error": rows["error"],
-            "energy kept": 1 - rows["error"] ** 2,
+            "energy kept": 100 * (1 - rows["error"] ** 2),
             "left dense": rows["left_dense"],
             "parameters": rows["parameters"],
             "on disk": [quantities.size(size) for size in rows["bytes"]],
@@ -179,17 +193,18 @@ def _comparison(found: Tradeoffs, point: Point, objective: str) -> None:
         hide_index=True,
         column_config={
             "relative error": st.column_config.NumberColumn(format="%.3f"),
-            "energy kept": st.column_config.NumberColumn(format="percent"),
+            "energy kept": st.column_config.NumberColumn(format="%.1f %%"),
             "parameters": st.column_config.NumberColumn(format="localized"),
         },
         alt="Every allocation in both storage forms",
     )  # fmt: skip
 
 
-def _table(layers: pd.DataFrame) -> None:
-    chart.heading("All linear layers", "What each keeps at this point; click a heading to sort.")
+def _table(layers: pd.DataFrame, left_out: str) -> None:
+    words = f"What each keeps at this point; click a heading to sort.{left_out}"
+    chart.heading("All linear layers", words)
     shape = [quantities.shape(s) for s in zip(layers["rows"], layers["cols"], strict=True)]
-    table = layers.assign(shape=shape, kept=layers["after"] / layers["before"])
+    table = layers.assign(shape=shape, kept=100 * layers["after"] / layers["before"])
     st.dataframe(
         table[list(COLUMNS)],
         hide_index=True,

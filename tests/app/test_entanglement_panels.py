@@ -58,6 +58,9 @@ def test_a_row_without_draws_says_that_nothing_is_known_beyond_the_spectrum():
     row = CUT | dict.fromkeys(BANDS + SPREADS, None) | {"draws": 0, "remark": "0 of 30 draws"}
     at = drawn("entanglement", pd.DataFrame([row]))
     assert [card.value for card in at.metric][1] == "not measured"
+    row |= {"remark": "0 of 30 draws of each control (raise most_work for them)"}
+    at = drawn("entanglement", pd.DataFrame([row]))
+    assert at.metric[1].delta == "raise most_work to measure it"
     assert "No controls were drawn" in words(at)
     assert "0 of 30 draws" in words(at)
 

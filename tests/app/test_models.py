@@ -143,3 +143,21 @@ def test_a_model_without_blocks_has_a_dash_for_them(fresh, opened):
     assert not at.exception
     assert at.dataframe[0].value["blocks"].isna().tolist() == [False, True]
     assert {card.label: card.value for card in at.metric}["Blocks"] == "—"
+
+
+def test_only_an_update_names_its_base(fresh, opened):
+    assert "An update of" not in words(opened(fresh, "models?model=tiny"))
+    layers = [("blocks.0.q", "q", 0, (8, 8))]
+    tuned = fake_client.model_row("tuned", 1) | {"kind": "delta", "base": "/models/base"}
+    fresh.own.add_model(tuned, fake_client.tensor_table(layers))
+    assert "An update of /models/base" in words(opened(fresh, "models?model=tuned"))
+    assert "An update of" not in words(opened(fresh, "models?model=tiny"))
+
+
+def test_two_stored_factors_are_one_matrix(fresh, opened):
+    factors = fake_client.tensor_table(
+        [("blocks.0.q", "q", 0, (8, 2)), ("blocks.0.q", "q", 0, (2, 8))]
+    )
+    fresh.own.add_model(fake_client.model_row("lora", 1), factors)
+    at = opened(fresh, "models?model=lora")
+    assert next(card.value for card in at.metric if card.label == "Matrices") == "1"

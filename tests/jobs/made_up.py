@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from analysis import registry
 from analysis.registry import Array
@@ -79,6 +80,14 @@ def task(ref: Any = None, **more: Any) -> Task:
         **{**given, "analysis": "made_up", "version": 1, "params": params, "inputs": params,
            "columns": COLUMNS, **more}
     )  # fmt: skip
+
+
+def waiting(client: Client, unit: str, model: Any) -> str:
+    """Register a job of `made_up` and leave it waiting."""
+    declare(client.home, unit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client._engine, "start", lambda job: None)
+        return client.submit(client.resolve(str(model)), "made_up", {})
 
 
 class Memory:

@@ -1,5 +1,6 @@
 """Models registered against a base: adapters and pairs, whose matrices are what was changed."""
 
+import json
 import os
 from pathlib import Path
 
@@ -97,10 +98,22 @@ def test_a_base_that_a_configuration_names_must_lie_under_the_roots_too(
     for name in ("config.json", "model.safetensors"):
         (elsewhere / name).symlink_to(sample.MODEL / name)
     config = folder / "adapter_config.json"
-    config.write_text(config.read_text().replace("rankscope/sample", str(elsewhere)))
+    said = json.loads(config.read_text())
     monkeypatch.setenv("RANKSCOPE_ROOTS", str(folder))
     with monkeypatch.context() as patch:
         patch.setattr("jobs.models._bundled", lambda: folder)
+        patch.setattr(client._engine, "describe", None)  # before a byte of it is read
+        for named in (elsewhere, "../elsewhere"):
+            config.write_text(json.dumps({**said, "base_model_name_or_path": str(named)}))
+            for path in (folder, folder / "adapter_model.safetensors"):
+                with pytest.raises(JobError, match="elsewhere lies outside the folders"):
+                    Client(client.home, client._engine).inspect(str(path))
+    config.write_text(json.dumps({**said, "base_model_name_or_path": str(elsewhere)}))
+    monkeypatch.setenv("RANKSCOPE_ROOTS", os.pathsep.join([str(folder), str(tmp_path / "later")]))
+    with monkeypatch.context() as patch:
+        # Where the name was not understood beforehand, what was opened is looked at all the same.
+        patch.setattr("jobs.models._bundled", lambda: folder)
+        patch.setattr("jobs.bases.named", lambda path: None)
         with pytest.raises(JobError, match="lies outside the folders"):
             Client(client.home, client._engine).inspect(str(folder))
 

@@ -69,6 +69,19 @@ def test_a_page_opens_only_what_lies_under_the_roots(
     assert allowed.add_model(str(inside), restrict_to_roots=True) == "inside"
 
 
+def test_a_page_cannot_have_a_model_registered_by_asking_for_a_job(
+    client: Client, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANKSCOPE_ROOTS", str(tmp_path))
+    restricted = Client(client.home, client._engine)
+    for ask in (restricted.submit, restricted.predict):
+        with pytest.raises(JobError, match="lies outside the folders"):
+            ask(str(model), "spectrum", {}, restrict_to_roots=True)
+    assert restricted.store.models().empty
+    restricted.add_model(str(model))
+    assert restricted.predict(str(model), "spectrum", {}, restrict_to_roots=True)["words"]
+
+
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
@@ -143,6 +156,20 @@ def test_the_pages_process_imports_neither_torch_nor_ray() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert told.stdout == "set()\n"
+
+
+def test_idle_threads_sleep_in_every_program_and_worker() -> None:
+    program = (
+        "import os, sys, jobs.ray_executor; print(os.environ['OMP_WAIT_POLICY'], "
+        "'torch' in sys.modules)"
+    )
+    for given, told in (({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")):
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True, text=True, check=True, env=environment,
+        )  # fmt: skip
+        assert run.stdout == f"{told} False\n"
 
 
 def test_the_name_of_the_sample_is_the_samples(client: Client, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ class Cancelled(InProcess):
 def test_a_cancelled_unit_says_what_it_keeps(
     client: Client, series: Path, unit: str, stop_at: int, kept: int, message: str
 ) -> None:
-    job = waiting(client, unit, series)
+    job = made_up.waiting(client, unit, series)
 
     def steps(*given: Any) -> Iterator[Row]:
         if unit == "training":
@@ -154,14 +154,6 @@ def test_a_cancelled_unit_says_what_it_keeps(
     assert client.store.table("progress").empty
     unit_key = client.store.units(job)["unit"].item()
     assert len(client.store.artifacts([unit_key])) == (2 if kept else 0)
-
-
-def waiting(client: Client, unit: str, model: Any) -> str:
-    """Register a job of `made_up` and leave it waiting."""
-    made_up.declare(client.home, unit)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client._engine, "start", lambda job: None)
-        return client.submit(client.resolve(str(model)), "made_up", {})
 
 
 def run_cancelled(client: Client, job: str, function: Any, unit: str) -> None:

@@ -64,6 +64,18 @@ def test_a_cancelled_training_run_keeps_its_rows_and_goes_on(served: Served) -> 
     assert [step for _, step in served.gate.calls()] == ["kept"] * 3 + ["3", "4", "5"]
 
 
+def test_one_training_run_asked_for_with_two_models_is_run_once(served: Served) -> None:
+    job = held_at(served, 5.0)
+    twin = served.client.submit(served.model(), "trained", {"factor": 5.0})
+    until(lambda: len(served.client.store.units(twin)) == 1, 60, "for the twin's plan")
+    assert set(served.client.store.units(twin)["state"]) == {"waiting"}
+    served.gate.release()
+    assert [served.end(each)["state"] for each in (job, twin)] == ["DONE", "DONE"]
+    assert [served.client.job(each)["skipped"] for each in (job, twin)] == [0, 1]
+    assert [step for _, step in served.gate.calls()] == ["0", "1", "2", "3", "4", "5"]
+    assert seen(served, twin) == seen(served, job) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
 def test_a_cancelled_unit_on_a_model_leaves_no_row_and_is_resumed(served: Served) -> None:
     served.gate.hold()
     served.gate.let(2)

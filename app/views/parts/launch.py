@@ -16,6 +16,7 @@ from jobs.states import DEVICES
 
 TRAINING, SERIES = "training", "series"
 PREDICTED = "predicted work"
+REFUSAL = 300  # letters of a refusal that are seen; one lists every layer
 FRESH = 15.0  # seconds; free memory changes
 TRAINS = "sample"  # what a training job is filed under: its text and recipe are the sample's
 
@@ -92,7 +93,7 @@ def _predicted(
     except JobError as error:
         return states.short(str(error)), False
     if found["refused"]:
-        return str(found["refused"]), False
+        return states.short(str(found["refused"]), REFUSAL), False
     return work_words(found), True
 
 

@@ -89,13 +89,25 @@ def without_idle(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def short_lists(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with long lists as their length: a browser cannot show 65,536 numbers."""
+    """Return the table with long lists as their length: a browser cannot show 65,536 numbers.
+
+    A column that has a long one is text in every row, for a column of a table is of one kind.
+    """
+
+    def several(value: Any) -> bool:
+        return hasattr(value, "__len__") and not isinstance(value, str)
 
     def cell(value: Any) -> Any:
-        several = hasattr(value, "__len__") and not isinstance(value, str)
-        return f"{len(value)} numbers" if several and len(value) > LONG else value
+        if not several(value):
+            return value
+        if len(value) > LONG:
+            return f"{len(value)} numbers"
+        return ", ".join(quantities.digits(number) for number in value)
 
-    lists = [name for name in found if found[name].dtype == object]
+    def has_long(column: pd.Series) -> bool:
+        return any(several(value) and len(value) > LONG for value in column)
+
+    lists = [name for name in found if found[name].dtype == object and has_long(found[name])]
     return found.assign(**{str(name): found[name].map(cell) for name in lists})
 
 

@@ -11,7 +11,6 @@ from app.views.parts import chart, permalink, states
 from app.views.parts.panels.shown import Shown
 
 LAYER = "attention_layer"
-CARD_WIDTH = 240  # pixels: four in a row beside the side bar
 UNITS = ("nats", "bits")
 MOST_HEADS = 7  # curves that can be told apart
 ABOUT = r"""
@@ -73,7 +72,7 @@ def _cards(rows: pd.DataFrame, layer: str, unit: str) -> None:
                 title,
                 quantities.digits(value / scale) if known else "not measured",
                 beside or None, border=True, delta_color="off", delta_arrow="off",
-                width=CARD_WIDTH,
+                width="stretch", height="stretch",
             )  # fmt: skip
 
 

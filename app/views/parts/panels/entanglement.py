@@ -11,7 +11,6 @@ from app.plots import entanglement as plots
 from app.views.parts import chart, permalink, states
 from app.views.parts.panels.shown import Shown
 
-CARD_WIDTH = 240  # pixels: four in a row beside the side bar
 ABOUT = r"""
 The sizes of an $m \times n$ matrix are split into primes, ascending, the rows' first:
 $\psi = \mathrm{vec}(W)/\lVert W\rVert_F$ is read as the state of a chain of sites. A cut after
@@ -84,7 +83,7 @@ def _cards(row: Mapping[str, Any], unit: str) -> None:
         (
             "Structure beyond the spectrum",
             amount(beyond),
-            f"{quantities.digits(spread)} standard deviations" if quantities.known(spread) else "",
+            _beside(row, spread),
             "Mean distance of S, over all other cuts, from matrices with the same singular values "
             "in random directions; in deviations, such matrices themselves have 0 ± 1.",
         ),
@@ -105,8 +104,15 @@ def _cards(row: Mapping[str, Any], unit: str) -> None:
         for title, value, beside, about in cards:
             st.metric(
                 chart.plain(title), value, beside or None, help=chart.plain(about), border=True,
-                delta_color="off", delta_arrow="off", width=CARD_WIDTH,
+                delta_color="off", delta_arrow="off", width="stretch", height="stretch",
             )  # fmt: skip
+
+
+def _beside(row: Mapping[str, Any], spread: Any) -> str:
+    """Say how far the matrix is from its controls, or which parameter would tell."""
+    if quantities.known(spread):
+        return f"{quantities.digits(spread)} standard deviations"
+    return "raise most_work to measure it" if "most_work" in str(row.get("remark")) else ""
 
 
 def _cuts(layer: str, row: Mapping[str, Any], unit: str) -> None:
@@ -118,7 +124,7 @@ def _cuts(layer: str, row: Mapping[str, Any], unit: str) -> None:
     departed = plots.beyond(layer, row, unit)
     if departed is not None:
         with other:
-            chart.heading(departed.title, departed.caption)
+            chart.heading(departed.title, departed.caption, ABOUT)
             chart.draw(departed, "entanglement-beyond", height=400)
     said = (
         f"{quantities.shape((row['rows'], row['cols']))}, sites {row['site_dims']} "

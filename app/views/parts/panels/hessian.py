@@ -27,7 +27,8 @@ decades lies behind it. Without a gap it only says what float64 can resolve.
 
 **Estimated**: [Lanczos quadrature](https://doi.org/10.1137/16M1104974) from random starts counts
 the eigenvalues above a share of the largest. The interval covers the choice of starts, at 95 %, and
-how the count moved over the second half of the steps.
+how the count moved over the second half of the steps. Where no node of the quadrature lies below
+the threshold, its lower end leaves out the two nodes around zero, for they may stand for what does.
 
 **Prediction**: for a fully connected linear net without biases the rank follows from the widths
 ([Singh et al. 2021](https://arxiv.org/abs/2106.16225)); other nets may exceed this *linear-net

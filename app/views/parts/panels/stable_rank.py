@@ -9,10 +9,10 @@ from app.plots import switch
 from app.plots.figure import Figure
 from app.views.parts import chart, permalink, states
 from app.views.parts.panels.shown import Shown
+from jobs.states import RESUMABLE
 
 SHOWN_FIRST = 4
 MOST_LAYERS = 7  # curves that can be told apart
-CARD_WIDTH = 250  # pixels
 ABOUT = r"""
 The stable rank $\|W\|_F^2 / \sigma_1^2$ counts the directions that carry a weight's energy, with
 little regard for a long small tail. With the published rule
@@ -40,7 +40,7 @@ COLUMNS = {
     "rank": ("rank", "%d", "ceil(ξ · stable rank)"),
     "full": ("full rank", "%d", "min(rows, columns)"),
     "entries": ("entries", "%d", "mn, of the whole layer"),
-    "parameters": ("factors hold", "percent", "k(m + n)/mn; above 100 % the layer is smaller"),
+    "parameters": ("factors hold", "%.0f %%", "k(m + n)/mn; above 100 % the layer is smaller"),
     "saves": ("smaller", None, "whether factors hold fewer numbers than the layer"),
     "state": ("state", None, None),
 }
@@ -53,8 +53,9 @@ def draw(shown: Shown) -> None:
         states.empty("No checkpoint is measured yet", "Curves appear here, epoch by epoch.")
         return
     rows = rows[rows["epoch"].notna()].assign(layer=rows["layer"].astype(str))
-    _verdict(rows, running=shown.running)
-    _cards(rows)
+    going = shown.running or shown.job.get("state") in RESUMABLE  # there may be more epochs
+    _verdict(rows, running=going)
+    _cards(rows, running=going)
     names = plots.layers(rows)
     chosen = permalink.choices(
         "Layers", names, "stable_layers", names[:SHOWN_FIRST], max_selections=MOST_LAYERS,
@@ -62,6 +63,17 @@ def draw(shown: Shown) -> None:
     )  # fmt: skip
     _figures(rows, chosen)
     _ranks(rows)
+    _checkpoints(shown)
+
+
+def _checkpoints(shown: Shown) -> None:
+    """Say where a training run has put its checkpoints, for nobody would look there."""
+    if shown.declared.get("unit") != "training":
+        return
+    kept = shown.client.checkpoints(shown.job["id"])
+    if kept:
+        said = f"Checkpoints are kept in {kept}: add this folder on Models to replay them."
+        st.caption(chart.plain(said))
 
 
 def _verdict(rows: pd.DataFrame, *, running: bool) -> None:
@@ -73,7 +85,7 @@ def _verdict(rows: pd.DataFrame, *, running: bool) -> None:
         st.warning(chart.plain(uneven))
 
 
-def _cards(rows: pd.DataFrame) -> None:
+def _cards(rows: pd.DataFrame, *, running: bool) -> None:
     now = rows[rows["epoch"] == rows["epoch"].max()]
     epoch, last = switch.first(now, "model_switch_epoch"), now.iloc[0]
     total = int(last["model_layers"])
@@ -82,10 +94,10 @@ def _cards(rows: pd.DataFrame) -> None:
     cards = [
         (
             "Switch epoch E",
-            f"{int(epoch)}" if decided else "not yet",
+            f"{int(epoch)}" if decided else "not yet" if running else "none",
             f"measured to {last['epoch']:g}",
         ),
-        ("Stable layers", f"{total - int(last['model_unstable'])} of {total}", ""),
+        ("Stable layers", f"{total - int(last['model_unstable'])} of {total}", "by their drift"),
         (
             "Mean rank at the switch" if decided else "Mean rank, switched now",
             quantities.percent((table["rank"] / table["full"]).mean()),
@@ -106,7 +118,7 @@ def _cards(rows: pd.DataFrame) -> None:
         for title, value, beside in cards:
             st.metric(
                 title, value, beside or None, border=True, delta_color="off", delta_arrow="off",
-                width=CARD_WIDTH,
+                width="stretch", height="stretch",
             )  # fmt: skip
 
 
@@ -123,8 +135,7 @@ def _figures(rows: pd.DataFrame, chosen: list[str]) -> None:
         places = st.columns(2, gap="medium")
         for place, (key, figure) in zip(places, there[start : start + 2], strict=False):
             with place:
-                more = ABOUT if key in ("stable-rank", "drift") else ""
-                chart.heading(figure.title, figure.caption, more)
+                chart.heading(figure.title, figure.caption, ABOUT)
                 chart.draw(figure, key, height=330)
     if not there and not chosen:
         states.empty("No layer is chosen", "Choose some above to see their curves.")
@@ -138,7 +149,7 @@ def _ranks(rows: pd.DataFrame) -> None:
     words = "The rule's ranks: stable rank at that epoch, scaled by what random weights have."
     chart.heading(switch.ranks_title(rows), words, ABOUT_RANKS)
     st.dataframe(
-        table,
+        table.assign(parameters=100 * table["parameters"]),
         hide_index=True,
         placeholder=quantities.NOT_KNOWN,
         height=300,

@@ -12,6 +12,7 @@ from app import quantities
 from app.plots import tensorlens
 from app.views.parts import chart, permalink
 from app.views.parts.panels.shown import Shown
+from jobs.states import RESUMABLE
 
 ABOUT = r"""
 Attention patterns, the variances in the norms and the activation ratios $\varphi(z)/z$ are frozen
@@ -42,7 +43,9 @@ def draw(shown: Shown) -> None:
     """Draw the cards, the map of one span, the shaded text, and the deletion test."""
     rows = shown.rows[[_is_there(cell) for cell in shown.rows.get("share", [])]]
     if rows.empty:
-        st.info("No map yet: the first one comes when the whole span is done.")
+        ended = shown.job.get("state") in RESUMABLE
+        first = "No map yet: the first one comes when the whole span is done."
+        st.info("No map: the job ended before one was done." if ended else first)
         return
     first = rows.iloc[0].to_dict()
     _cards(first)
@@ -81,13 +84,14 @@ def _cards(row: Mapping[str, Any]) -> None:
          "Deletion test: area under the drop by contribution less that by random orders, with its "
          "paired 95 % interval; a dash where it was not run (deletion_windows)."),
     ]  # fmt: skip
-    for place, (title, value, about) in zip(st.columns(len(cards)), cards, strict=True):
-        said = value if isinstance(value, str) else quantities.digits(value)
-        ends = _ends(row) if title == "Over random" else None
-        place.metric(
-            title, chart.plain(said), ends, border=True, help=about,
-            delta_color="off", delta_arrow="off",
-        )  # fmt: skip
+    with st.container(horizontal=True):
+        for title, value, about in cards:
+            said = value if isinstance(value, str) else quantities.digits(value)
+            ends = _ends(row) if title == "Over random" else None
+            st.metric(
+                title, chart.plain(said), ends, border=True, help=about, delta_color="off",
+                delta_arrow="off", width="stretch", height="stretch",
+            )  # fmt: skip
     source = f"{row['text']}, window {int(row['window'])}, {row['dtype']}"
     st.caption(chart.plain(f"{source}. At token {int(row['position'])}: {row['target']}."))
 
@@ -157,7 +161,7 @@ def _text(
             caption = "This model has no logit at the outlined token: choose another target."
         else:
             caption += f" The logit is that of {_explained(row, target)}."
-    chart.heading("The text", caption)
+    chart.heading("The text", caption, ABOUT)
     st.html(tensorlens.shaded_text(tokens, values, target, dark=chart.dark()))
 
 
