@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from analysis.networks.errors import BadInput, NotRunnable
-from analysis.networks.inputs import Inputs, positions
+from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.opened import OpenedModel
+from analysis.networks.positions import positions
 from analysis.numerics.attention_columns import (
     Growth,
     References,
@@ -88,7 +89,7 @@ class Row(References, Growth):
 
 
 def work(source: Source, params: Params, layers: Sequence[str]) -> Work:
-    """Predict memory and time from the configuration."""
+    """Predict memory and time from the configuration, and refuse a text that is too short."""
     if not source.config:
         raise NotRunnable(
             f"{source.name} has no config.json, so nothing says that it has attention: give a "
@@ -96,22 +97,27 @@ def work(source: Source, params: Params, layers: Sequence[str]) -> Work:
         )
     chosen = _blocks(source, layers)
     heads, count = source.facts.heads or 1, len(chosen)
-    known = [source.config.get(name) for name in ("max_position_embeddings", "n_positions")]
-    most = next((int(found) for found in known if found), None)
-    lengths = _lengths(source.name, params, most)
+    lengths = _lengths(source.name, params, positions(source.config))
+    check_text(source, params.text, params.windows, lengths[-1])
     svds = params.windows * count * heads * SVD_SECONDS * sum(t**3 for t in lengths)
     tokens = params.windows * sum(lengths)
     matrix = heads * lengths[-1] ** 2
     return Work(
         f"{params.windows} windows of {', '.join(map(str, lengths))} tokens: {tokens:,} token "
         f"passes, {params.windows * len(lengths) * count * heads:,} attention matrices",
-        bytes=4 * source.parameters + matrix * (4 * source.blocks + 24 * count),
-        seconds=svds + 2 * source.parameters * tokens / RATE,
+        bytes=4 * source.run_parameters + matrix * (4 * source.blocks + 24 * count),
+        seconds=svds + 2 * source.run_parameters * tokens / RATE,
         cure="set longest or windows lower",
     )
 
 
-@register(title="Attention entanglement", view="attention_entanglement", unit="model", work=work)
+@register(
+    title="Attention entanglement",
+    view="attention_entanglement",
+    unit="model",
+    version=2,
+    work=work,
+)
 def attention_entanglement(
     model: OpenedModel, inputs: Inputs, params: Params, report: Report
 ) -> Iterator[Row]:
@@ -126,7 +132,7 @@ def attention_entanglement(
             "choose a model of that kind"
         )
     blocks = _blocks(model.source, model.layers)
-    lengths = _lengths(model.name, params, positions(model.config))
+    lengths = _lengths(model.name, params, positions(model.config.to_dict()))
     measured = _measure(model, _windows(model, inputs, params, lengths), lengths, blocks, report)
     uniform = [uniform_entropy(length, causal=measured.causal) for length in lengths]
     for place, block in enumerate(blocks):

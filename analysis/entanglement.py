@@ -6,6 +6,9 @@ cut after the first l sites makes it a matrix of D_L x D_R, with Schmidt weights
 entropy S(l) = -Σ p ln p in nats. It is at most ln min(D_L, D_R), and for a matrix of rank r at most
 min(ln D_L, ln D_R, ln r + |ln(D_L/m)|). A random state has Page's value.
 
+Only σ above the matrix' noise floor are read (see `noise_floor`): below it they may be the rounding
+of the stored format, and r counts the others.
+
 The cut between rows and columns has the matrix' own singular values, and is the only one that no
 change of basis moves. Its *deficit*, Page - S, is 0 for noise of any shape. Every rectangular
 matrix has a *valley* there, noise as well: what the other cuts say beyond the singular values is
@@ -37,9 +40,8 @@ from analysis.weights.matrix import Matrix, ZeroMatrix
 from analysis.weights.refs import MatrixRef
 from analysis.weights.source import Source
 
-DELTA = "delta"
 ORDER = "ascending primes of the rows, then of the columns, row-major"
-RATE = 3e10  # operations a second of one core here, for the prediction only
+RATE = 5e10  # operations a second of one core here, for the prediction only
 BILLION = 1e9
 OVERHEAD = 2e-3  # seconds of a draw, however small
 
@@ -53,10 +55,10 @@ class Params:
     )
     seed: int = field(default=0, metadata={"help": "seed of the controls", "min": 0})
     most_work: float = field(
-        default=2000.0,
+        default=4000.0,
         metadata={
-            "help": "billions of operations that the controls of one matrix may take (2000: about "
-            "a minute); a large matrix gets fewer draws",
+            "help": "billions of operations that the controls of one matrix may take (4000: about "
+            "80 seconds); a large matrix gets fewer draws",
             "min": 0.0,
         },
     )
@@ -123,13 +125,12 @@ def _bytes(ref: MatrixRef, sites: tuple[Sites, Sites], has_draws: bool, largest:
     return stored + 8 * (grams + 3 * entries * has_draws)
 
 
-@register(title="Entanglement", view="entanglement", unit="matrix", work=work)
+@register(title="Entanglement", view="entanglement", unit="matrix", version=2, work=work)
 def entanglement(matrix: Matrix, params: Params) -> Iterator[Row]:
     """Measure the entropy of every cut of one weight matrix, against its bounds and controls.
 
-    Raises NonFinite when an entry is NaN or infinite, ZeroMatrix when all are zero, AnalysisError
-    when there is a single row or column. Yields nothing for a difference with no singular value
-    above its noise floor.
+    Raises NonFinite when an entry is NaN or infinite, ZeroMatrix when all are zero or nothing is
+    above the noise floor, AnalysisError when there is a single row or column.
     """
     m, n = matrix.shape
     if min(m, n) < 2:
@@ -140,38 +141,40 @@ def entanglement(matrix: Matrix, params: Params) -> Iterator[Row]:
     if spectrum.values[0] == 0:
         raise ZeroMatrix(f"{matrix.label.layer}: every entry is zero, there is nothing to measure")
     above = int((spectrum.values > spectrum.noise_floor).sum())
-    is_delta = DELTA in matrix.label.view
-    if is_delta and not above:
-        return
-    values = spectrum.values[:above] if is_delta else spectrum.values
+    if not above:
+        raise ZeroMatrix(
+            f"{matrix.label.layer}: its largest singular value, {spectrum.values[0]:.3g}, is below "
+            f"the noise floor of {spectrum.noise_floor:.3g}: all of it may be rounding"
+        )
+    values = spectrum.values[:above]
     sites = prime_factors(m), prime_factors(n)
     draws = _affordable(*sites, len(values), params)
     options = Options(draws, params.seed, params.largest)
-    curves = cut_curves(_sides(matrix, values, is_delta=is_delta), values, sites, options)
+    curves = cut_curves(_sides(matrix, values), values, sites, options)
     yield Row(
         rows=m,
         cols=n,
-        numerical_rank=max(above, 1),
-        basis="σ above the noise floor" if is_delta else "all σ",
+        numerical_rank=above,
+        basis="all σ" if above == min(m, n) else "σ above the noise floor",
         site_dims=" | ".join("·".join(map(str, side)) for side in sites),
         site_order=ORDER,
         log_base="e",
         row_column=len(sites[0]),
         draws=draws,
         remark=_remark(curves, draws, params) or None,
-        **references(sites, max(above, 1)),
+        **references(sites, above),
         **headline(curves.own, sites),
         **bands(curves, len(sites[0]) - 1),
     )
 
 
-def _sides(matrix: Matrix, values: np.ndarray, *, is_delta: bool) -> Sides:
+def _sides(matrix: Matrix, values: np.ndarray) -> Sides:
     factors = matrix.factors()
     if factors is not None:
         return Sides.product(*factors, rank=len(values))
     W = matrix.dense()
     unit = 2.0 ** math.frexp(float(values[0]))[1]  # a power of two changes no digit
-    if is_delta and len(values) < min(matrix.shape):
+    if len(values) < min(matrix.shape):
         return Sides.leading(W, len(values), unit)
     return Sides.whole(W, unit)
 

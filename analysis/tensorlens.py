@@ -19,15 +19,16 @@ from typing import Any
 
 from torch import Tensor
 
+from analysis.networks import lens_target
 from analysis.networks.contributions import contributions, frobenius
 from analysis.networks.deletion import RUNS_OF_A_WINDOW, deletion
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.freezing import FAMILIES, GATINGS, family_named, freeze
-from analysis.networks.frozen import Frozen, missed, run
-from analysis.networks.inputs import Inputs
+from analysis.networks.frozen import Frozen, missed
+from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.lens_cost import cost
-from analysis.networks.lens_target import explained, listed, position_of, tokens_of
 from analysis.networks.opened import OpenedModel
+from analysis.networks.transformer import task_of
 from analysis.numerics.attention_rollout import attention_rollout
 from analysis.numerics.lens_columns import Deleted, Explained, Maps, Setting
 from analysis.numerics.paired_interval import paired_interval
@@ -35,7 +36,6 @@ from analysis.registry import Report, Work, register
 from analysis.weights.source import Source
 
 SPANS = ("whole", "each block", "up to each block")
-MOST_MISSED = 1e-3  # rounding leaves 1e-6; a norm or a path left out, more than a hundredth
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Row(Deleted, Maps, Explained, Setting):
 
 
 def work(source: Source, params: Params, layers: Sequence[str]) -> Work:
-    """Predict memory and time from headers; refuse families and spans that cannot be frozen."""
-    read = source.base if source.kind == "adapter" and source.base is not None else source
+    """Predict memory and time from headers; refuse what cannot be frozen, and text too short."""
+    read = source.run
     if not read.config:
         raise NotRunnable(
             f"{source.name} has no config.json, so there is no forward pass: TensorLens needs a "
@@ -111,31 +111,33 @@ def work(source: Source, params: Params, layers: Sequence[str]) -> Work:
     family_named(str(read.config.get("model_type", "")), source.name)
     spans = _spans(params, read.blocks)
     deep = sum(stop - start for start, stop in spans)
+    lens_target.check_position(task_of(source) == "classifier", params.position, params.length)
+    check_text(source, params.text, _windows(params), params.length)
     runs = params.length * (1 + params.probes)
-    return cost(read, params.length, runs, deep, params.deletion_windows, params.probes)
+    return cost(source, params.length, runs, deep, params.deletion_windows, params.probes)
 
 
-@register(title="TensorLens", view="tensorlens", unit="model", work=work)
+@register(title="TensorLens", view="tensorlens", unit="model", version=2, work=work)
 def tensorlens(model: OpenedModel, inputs: Inputs, params: Params, report: Report) -> Iterator[Row]:
     """Split each token's final hidden state, and its logit, into what every token contributes.
 
     Raises NotRunnable for a model whose blocks cannot be frozen, or whose frozen map misses its
     output; BadInput for a window, span, position or token that it does not have.
     """
-    windows = inputs.windows(max(params.window + 1, params.deletion_windows), params.length)
+    windows = inputs.windows(_windows(params), params.length)
     network = model.network()
     windows = windows.to(model.device)
     frozen = freeze(network, windows[params.window], params.gating)
-    _check(frozen, model.name)
+    lens_target.check_map(frozen, model.name)
     spans = _spans(params, len(frozen.blocks))
     runs = len(spans) * params.length * (1 + params.probes)
     say = _Steps(report, runs + params.deletion_windows * RUNS_OF_A_WINDOW)
-    position = position_of(frozen, params.position)
-    about = explained(frozen, position, params.token, inputs)
+    position = lens_target.position_of(frozen, params.position)
+    about = lens_target.explained(frozen, position, params.token, inputs)
     setting = {
         "blocks": len(frozen.blocks),
         "text": inputs.name,
-        "tokens": listed(inputs.words(windows[params.window].cpu())),
+        "tokens": lens_target.listed(inputs.words(windows[params.window].cpu())),
         "dtype": str(network.dtype).removeprefix("torch."),
         "gating": params.gating if frozen.gated else "no gate",
         **{name: getattr(params, name) for name in ("window", "probes", "seed")},
@@ -146,6 +148,10 @@ def tensorlens(model: OpenedModel, inputs: Inputs, params: Params, report: Repor
         tested = bounds == spans[0] and params.deletion_windows
         deleted = _deleted(network, windows, position, params, say) if tested else blank
         yield Row(**setting, **about, **maps, **deleted)
+
+
+def _windows(params: Params) -> int:
+    return max(params.window + 1, params.deletion_windows)
 
 
 class _Steps:
@@ -175,21 +181,16 @@ def _spans(params: Params, blocks: int) -> list[tuple[int, int]]:
     return [(start, stop), *(span for span in others if span != (start, stop))]
 
 
-def _check(frozen: Frozen, name: str) -> None:
-    found = frozen.span().incompleteness
-    if not found <= MOST_MISSED:
-        raise NotRunnable(
-            f"the frozen map of {name} misses {found:.2g} of the model's own output, so its blocks "
-            "are not what they are taken for: choose another model"
-        )
-
-
 def _maps(frozen: Frozen, bounds: tuple[int, int], params: Params, say: _Steps) -> dict[str, Any]:
     """Return the columns of one span."""
     span, count = frozen.span(*bounds), len(frozen.blocks)
     name = "whole model" if bounds == (0, count) else _called(*bounds)
     to_logits = bool(frozen.head) and bounds[1] == count
-    w, constant = frozen.directions(tokens_of(frozen, params.token)) if to_logits else (None, None)
+    w, constant = (
+        frozen.directions(lens_target.tokens_of(frozen, params.token))
+        if to_logits
+        else (None, None)
+    )
     found = contributions(span, w, lambda done: say(done, name))
     norms: tuple[Tensor | None, Tensor | None] = (None, None)
     if params.probes:
@@ -199,7 +200,8 @@ def _maps(frozen: Frozen, bounds: tuple[int, int], params: Params, say: _Steps) 
         "start": bounds[0],
         "stop": bounds[1],
         "residual": missed(found.total, span.Y),
-        "logit_residual": _logit_residual(frozen, found.total.to(span.Y)) if to_logits else None,
+        "logit_residual": lens_target.logit_residual(frozen, found.total.to(span.Y))
+        if to_logits else None,
         "back": float(found.norm.triu(1).max()) if frozen.causal else None,
         "share": _array(found.share),
         "norm": _array(found.norm),
@@ -216,12 +218,6 @@ def _maps(frozen: Frozen, bounds: tuple[int, int], params: Params, say: _Steps) 
 
 def _called(start: int, stop: int) -> str:
     return f"block {start}" if stop == start + 1 else f"blocks {start} to {stop - 1}"
-
-
-def _logit_residual(frozen: Frozen, y: Tensor) -> float:
-    assert frozen.logits is not None
-    read = y if frozen.readout is None else y[frozen.readout : frozen.readout + 1]
-    return missed(run(frozen.head, read, biased=True), frozen.logits)
 
 
 def _deleted(

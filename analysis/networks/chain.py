@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from analysis.networks import chain_order as order
 from analysis.networks.errors import NotRunnable
 from analysis.weights.header import Stored
 from analysis.weights.reading import read
@@ -42,19 +43,29 @@ class Layer:
 
 
 def layers_of(source: Source) -> tuple[Layer, ...]:
-    """Return the chain's layers in order. Raises NotRunnable where the weights are no chain."""
+    """Return the chain's layers in order: by the numbers in their names, or by their sizes.
+
+    Raises NotRunnable where the weights are no chain, and where two orders are possible.
+    """
     stored = {tensor.name: tensor for tensor in source.stored}
     weights = [t for t in source.stored if len(t.shape) in (2, 3)]
-    weights.sort(key=lambda t: _order(t.name))
+    weights.sort(key=lambda t: order.by_number(t.name))
     layers = [Layer(t, stored.get(t.name.removesuffix("weight") + "bias")) for t in weights]
     used = {t.name for layer in layers for t in (layer.weight, layer.bias) if t is not None}
     other = [name for name in stored if name not in used]
     if other or not layers:
         raise _no_chain(source, _stranger(stored, other) if other else "holds no weight")
-    for before, after in pairwise(layers):
-        if not _follows(before, after):
-            raise _no_chain(source, f"{after.weight.name} does not follow {before.weight.name}")
-    return tuple(layers)
+    found = order.of([layer.name for layer in layers], lambda a, b: _follows(layers[a], layers[b]))
+    if len(found) > 1:
+        first, second = (order.arrows([layers[i].name for i in way]) for way in found[:2])
+        raise NotRunnable(
+            f"nothing says in which order the weights of {source.name} run: {first} and {second} "
+            "both fit: put a number into each name"
+        )
+    if not found:
+        before, after = next(p for p in pairwise(layers) if not _follows(*p))
+        raise _no_chain(source, f"{after.weight.name} does not follow {before.weight.name}")
+    return tuple(layers[i] for i in found[0])
 
 
 def input_shape(layers: tuple[Layer, ...]) -> tuple[int, ...] | None:
@@ -120,11 +131,6 @@ def _stranger(stored: dict[str, Stored], other: list[str]) -> str:
     name = max(other, key=lambda n: len(stored[n].shape))
     sizes = " x ".join(str(size) for size in stored[name].shape)
     return f"holds {name} ({sizes})"
-
-
-def _order(name: str) -> list[tuple[int, str]]:
-    """Sort numbers in a name by value: layer 10 comes after layer 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
 
 
 def _no_chain(source: Source, what: str) -> NotRunnable:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.networks import chain
+from analysis.networks.chain_order import arrows, is_numbered
 from analysis.networks.errors import BadInput
 from analysis.networks.inputs import Inputs
 from analysis.networks.objectives import Objective
@@ -41,6 +42,9 @@ def of_arrays(
         X = given[0][:samples]
         words = f"{len(X)} rows of {inputs.name}"
         _check_inputs(model, inputs.name, X, shape)
+    names = [layer.name for layer in chain.layers_of(model.source)]
+    if not is_numbered(names):
+        words += f", through {arrows(names)} (the only order that fits)"
     like = next(network.parameters())
     X = X.to(like)
     with torch.no_grad():

@@ -54,7 +54,7 @@ def freeze(network: nn.Module, ids: Tensor, gating: str = "up") -> Frozen:
         raise ValueError(f"expected a gating of {GATINGS}, got {gating!r}")
     family, base = family_of(network), _base(network)
     blocks = list(base.get_submodule(family.blocks))
-    stem, final = (_named(base, name) for name in (family.stem, family.final))
+    stem, final = (base.get_submodule(n) if n else None for n in (family.stem, family.final))
     entering = [stem, *blocks[1:]] if stem is not None else blocks
     entered, output = _recorded(network, ids, [*entering, *([final] if final is not None else [])])
     hidden = output.hidden_states[-1][0]
@@ -102,10 +102,6 @@ def family_named(model_type: str, called: str) -> Family:
 def _base(network: Any) -> Any:
     """Return the model without its head."""
     return network.base_model
-
-
-def _named(base: nn.Module, name: str) -> nn.Module | None:
-    return base.get_submodule(name) if name else None
 
 
 def _recorded(

@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.networks import chain
+from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.objectives import check_task
+from analysis.networks.opened import OpenedModel
+from analysis.networks.positions import check_length
+from analysis.networks.transformer import task_of
 from analysis.numerics.hessian_measures import Probes
 from analysis.registry import Work
 from analysis.weights.source import Source
@@ -39,7 +43,7 @@ class Run:
 def run_of(source: Source, text: str | None, size: tuple[int, int], samples: int) -> Run:
     """Return what one pass takes; `size` = (windows, tokens).
 
-    Raises NotRunnable or BadInput for what has no loss.
+    Raises NotRunnable or BadInput for what has no loss, and for a text that does not do.
     """
     if not source.config:
         layers = chain.layers_of(source)
@@ -51,10 +55,15 @@ def run_of(source: Source, text: str | None, size: tuple[int, int], samples: int
         )
     check_task(source, text)
     windows, length = size
+    if task_of(source) == "classifier":
+        check_length(source, length)
+        Inputs(OpenedModel(source), text).labelled(windows, length)
+    else:
+        check_text(source, text, windows, length)
     tokens = windows * length
     numbers = tokens * _per_token(source, length)
     words = f"{windows} x {length} tokens"
-    return Run(words, source.parameters, tokens, numbers, "fewer windows or shorter ones")
+    return Run(words, source.run_parameters, tokens, numbers, "fewer windows or shorter ones")
 
 
 def _per_token(source: Source, length: int) -> int:

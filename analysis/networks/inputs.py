@@ -7,7 +7,8 @@ tokenizer's own opening and closing tokens.
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,13 @@ from torch import Tensor
 from analysis.networks.errors import BadInput
 from analysis.networks.labelled import Labelled, is_table, labelled, no_labels
 from analysis.networks.opened import OpenedModel
+from analysis.networks.positions import check_length
 from analysis.networks.transformer import Task
+from analysis.weights.source import Source
 
 BUNDLED = "bundled held-out text"
 LONG_TOKEN = 32  # characters: a prefix of this many for each token is enough to cut from
 SPACE = "\u2581"  # how SentencePiece writes the space before a word
-PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")  # count from pad_token_id + 1
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,38 @@ class Inputs:
             from analysis import sample
 
             return sample.text("heldout").encode()
-        path = Path(self.text).expanduser()
-        try:
+        with self._read() as path:
             return path.read_bytes()
+
+    @property
+    def _words(self) -> str:
+        return self._beginning(None)
+
+    def _beginning(self, characters: int | None) -> str:
+        """Return the first characters of the text (None: all), of a long file without the rest."""
+        with self._read() as path:
+            if not self.text:
+                return self._bytes.decode()[:characters]
+            with path.open(encoding="utf-8", newline="") as file:
+                found = file.read(characters)
+        if not found.strip():
+            raise BadInput(f"{self.name} is empty: give a text with words in it")
+        return found
+
+    @contextmanager
+    def _read(self) -> Iterator[Path]:
+        """Give the path, and say in a sentence why it cannot be read."""
+        path = Path(self.text or "").expanduser()
+        try:
+            yield path
         except OSError as error:
             raise BadInput(
                 f"the text {path} cannot be read ({error.strerror}): check the path"
             ) from None
-
-    @cached_property
-    def _words(self) -> str:
-        try:
-            found = self._bytes.decode()
         except UnicodeDecodeError:
             raise BadInput(
                 f"{self.name} is no UTF-8 text: convert it, or give token ids as .npy"
             ) from None
-        if not found.strip():
-            raise BadInput(f"{self.name} is empty: give a text with words in it")
-        return found
 
     def tokens(self, most: int | None = None) -> Tensor:
         """Return the ids of the text, (N,) int64, or the first `most` of them.
@@ -81,10 +96,11 @@ class Inputs:
             return self._ids()[:most]
         tokenizer = self._opened.tokenizer()
         bos = [] if _encloses(tokenizer, self._opened.task) else _opening(tokenizer)
-        words = self._words if most is None else self._words[: LONG_TOKEN * (most + 1)]
+        prefix = None if most is None else LONG_TOKEN * (most + 1)
+        words = self._beginning(prefix)
         found = tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
         ids = torch.tensor([*bos, *found], dtype=torch.int64)
-        if most is not None and len(ids) < most and len(words) < len(self._words):
+        if most is not None and len(ids) < most and len(words) == prefix:
             return self.tokens()[:most]
         return ids[:most]
 
@@ -187,25 +203,16 @@ class Inputs:
         return [tokenizer.cls_token_id], [tokenizer.sep_token_id]
 
     def _check(self, length: int) -> None:
-        most = positions(self._opened.config)
-        if most is not None and length > most:
-            raise BadInput(
-                f"{self._opened.name} has {most} positions, and windows of {length} tokens are "
-                f"asked for: ask for at most {most}"
-            )
+        check_length(self._opened.source, length, self._opened.config.to_dict())
 
 
-def positions(config: Any) -> int | None:
-    """Return how many positions a model has, or None where any number does."""
-    text = getattr(config, "text_config", None) or config
-    found = next(
-        (getattr(text, n) for n in ("max_position_embeddings", "n_positions") if hasattr(text, n)),
-        None,
-    )
-    if found is None:
-        return None
-    shift = (text.pad_token_id or 0) + 1 if text.model_type in PADDED_POSITIONS else 0
-    return int(found) - shift
+def check_text(source: Source, text: str | None, count: int, length: int) -> None:
+    """Raise what reading `count` windows of `length` tokens would raise, before a model is loaded.
+
+    BadInput or NotRunnable: too long a window, an unreadable or too short text, no tokenizer.
+    """
+    check_length(source, length)
+    Inputs(OpenedModel(source), text).windows(count, length)
 
 
 def _readable(word: str, piece: str) -> str:

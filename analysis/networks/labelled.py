@@ -48,9 +48,16 @@ def labelled(model: OpenedModel, words: str, name: str, count: int, length: int)
     if len(rows) < count:
         raise BadInput(f"{name} has {len(rows)} texts, {count} are asked for: ask for fewer")
     labels = [_label(row["label"], model, name) for row in rows[:count]]
-    encoded = model.tokenizer()(
+    tokenizer = model.tokenizer()
+    if tokenizer.pad_token_id is None and count > 1:
+        raise BadInput(
+            f"the tokenizer of {model.name} has no padding token, which texts of several lengths "
+            "need: ask for 1 text, or add pad_token to tokenizer_config.json"
+        )
+    encoded = tokenizer(
         [str(row["text"]) for row in rows[:count]],
-        padding="max_length", truncation=True, max_length=length, return_tensors="pt",
+        padding=False if tokenizer.pad_token_id is None else "max_length",
+        truncation=True, max_length=length, return_tensors="pt",
     )  # fmt: skip
     return Labelled(encoded["input_ids"], encoded["attention_mask"], torch.tensor(labels))
 

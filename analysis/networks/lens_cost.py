@@ -19,17 +19,18 @@ def cost(source: Source, length: int, runs: int, deep: int, windows: int, probes
     A token pass is one token through all blocks; its operations are twice the entries of the
     blocks' matrices. Held at once are the file, the network in float32, a batch's widest layers.
     """
-    entries = sum(m * n for m, n in _of_blocks(source))
+    read = source.run
+    entries = sum(m * n for m, n in _of_blocks(read))
     tested = windows * RUNS_OF_A_WINDOW
-    passes = length * (runs * deep / source.blocks + tested)
+    passes = length * (runs * deep / read.blocks + tested)
     words = f"{length} x {length} tokens, {probes} probes"
     words += f", {windows} windows of the deletion test" if windows else ""
-    widest = _widest(source.config)
+    widest = _widest(read.config)
     live = LIVE * at_once(length, widest) * length * widest
     live = max(live, LIVE_TESTED * ENTRIES) if windows else live
     return Work(
         f"{words}: {round(passes):,} token passes",
-        bytes=PROGRAM + source.bytes + 4 * (source.parameters + live),
+        bytes=PROGRAM + source.run_bytes + 4 * (source.run_parameters + live),
         seconds=2 * entries * passes / RATE,
         cure="take a smaller model, fewer probes, or a shorter window",
     )

@@ -69,6 +69,19 @@ def check_task(source: Source, text: str | None) -> None:
             f"{source.name} is a classifier, and no labels are given: name a .csv, .tsv or .jsonl "
             "file with the columns text and label as the text"
         )
+    if task == "classifier" and not _has_classes(source):
+        raise NotRunnable(
+            f"{source.name} gives no choice among classes (it has one output, or is no classifier "
+            "of one label a text), so it has no cross-entropy: give a classifier of two classes or "
+            "more"
+        )
+
+
+def _has_classes(source: Source) -> bool:
+    """Say whether the configuration is that of a choice of one class among several."""
+    config = source.run.config
+    outputs = config.get("num_labels") or len(config.get("id2label") or "ab")
+    return outputs > 1 and config.get("problem_type") in (None, "single_label_classification")
 
 
 def of_text(
@@ -119,6 +132,9 @@ def _classes(
     model: OpenedModel, network: nn.Module, inputs: Inputs, size: tuple[int, int]
 ) -> Objective:
     found = inputs.labelled(*size)
+    config: Any = network.config
+    if config.pad_token_id is None:  # or the network could not tell where each text ends
+        config.pad_token_id = model.tokenizer().pad_token_id
     arguments = {
         "input_ids": found.ids.to(model.device),
         "attention_mask": found.mask.to(model.device),

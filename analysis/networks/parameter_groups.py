@@ -9,6 +9,9 @@ from analysis.networks.blocks import Block
 from analysis.networks.errors import NotRunnable
 from analysis.networks.opened import OpenedModel
 
+WHOLE = "whole"
+CHOSEN = "all chosen matrices"
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -37,7 +40,7 @@ def groups_of(
         blocks = [
             Block(name, p, (slice(None),) * p.dim()) for name, p in network.named_parameters()
         ]
-        return [Group("whole", (), tuple(blocks))], None
+        return [Group(WHOLE, (), tuple(blocks))], None
     found, without = {}, []
     for layer in model.layers:
         try:
@@ -52,7 +55,10 @@ def groups_of(
     if together:
         kept = distinct(found.items())
         names = tuple(tensors.get(name, name) for name, _ in kept)
-        return [Group("whole", names, tuple(block for _, block in kept))], said
+        group = Group(CHOSEN, names, tuple(block for _, block in kept))
+        rest = sum(p.numel() for p in network.parameters()) - group.size
+        fixed = f"{rest:,} parameters of the model lie outside of the chosen matrices and are held"
+        return [group], "; ".join(words for words in (said, rest and f"{fixed} fixed") if words)
     return [Group(k, (tensors.get(k, k),), (block,)) for k, block in found.items()], said
 
 

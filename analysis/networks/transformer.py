@@ -1,8 +1,9 @@
-"""Running a transformers model from its folder: no remote code, no pickle unless allowed."""
+"""Running a transformers model from its files: no remote code, no pickle unless allowed."""
 
 import contextlib
 import logging
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from analysis.networks.errors import NotRunnable
+from analysis.networks.own_files import folder_with
 from analysis.weights.source import Source
 
 Task = Literal["causal", "masked", "classifier", "encoder"]
@@ -32,14 +34,14 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "s
 
 def task_of(source: Source) -> Task:
     """Return what the head named in the configuration is for; "encoder" when it names none."""
-    named = _listed(source).facts.architecture
+    named = source.run.facts.architecture
     return next((task for ending, task in ENDINGS if named.endswith(ending)), "encoder")
 
 
 def folder_of(source: Source) -> Path:
-    """Return the folder that transformers opens: of an adapter its base's, of a series its last."""
-    listed = newest(_listed(newest(source)))
-    return listed.path if listed.path.is_dir() else listed.path.parent
+    """Return where configuration and tokenizer lie: the base's of an adapter, a series' last."""
+    path = _weights(source).path
+    return path if path.is_dir() else path.parent
 
 
 def newest(source: Source) -> Source:
@@ -66,21 +68,29 @@ def config_of(source: Source) -> Any:
 
 def tokenizer_of(source: Source) -> Any:
     """Return the tokenizer beside the weights. Raises NotRunnable when there is none."""
-    from transformers import AutoTokenizer
-
     folder = folder_of(source)
-    if not any((folder / name).exists() for name in TOKENIZERS):
+    files = [folder / name for name in TOKENIZERS if (folder / name).exists()]
+    if not files:
         raise NotRunnable(
             f"{source.name} has no tokenizer beside its weights: give token ids with "
             "--set text=IDS.npy, or put tokenizer.json into its folder"
         )
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return _tokenizer(folder, tuple(path.stat().st_mtime_ns for path in files))
     except (ValueError, KeyError, OSError) as error:
         raise NotRunnable(
             f"the tokenizer of {source.name} cannot be read ({_first_line(error)}): "
             "copy or download the model again"
         ) from None
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(folder: Path, times: tuple[int, ...]) -> Any:
+    """Read a tokenizer once, for it takes longer than all else that a prediction does."""
+    del times  # of its files: they make a changed tokenizer another one
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def load(source: Source) -> nn.Module:
@@ -101,16 +111,16 @@ def _loaded(source: Source, config: Any) -> nn.Module:
 
     chosen = getattr(transformers, CLASSES[task_of(source)])
     try:
-        with _hushed():
+        with _hushed(), folder_with(_weights(source)) as folder:
             network, said = chosen.from_pretrained(
-                folder_of(source),
+                folder,
                 config=config,
                 dtype=torch.float32,
                 attn_implementation="eager",
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
-                **({} if _listed(source).allow_pickle else {"use_safetensors": True}),
+                **({} if source.run.allow_pickle else {"use_safetensors": True}),
             )
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         raise _unknown(source, error) from None
@@ -139,8 +149,9 @@ def _merged(source: Source, network: nn.Module) -> nn.Module:
     return merged
 
 
-def _listed(source: Source) -> Source:
-    return source.base if source.kind == "adapter" and source.base is not None else source
+def _weights(source: Source) -> Source:
+    """Return the one model whose files are loaded."""
+    return newest(newest(source).run)
 
 
 def _unknown(source: Source, error: Exception) -> NotRunnable:

@@ -20,15 +20,15 @@ def is_causal(A: Tensor) -> bool:
 
 
 def logit_deviation(A: Tensor) -> Tensor:
-    """Return the spread of the logits: the root mean square of ln A about the mean of its row.
+    """Return the spread of the logits: the deviation of ln A about the mean of its own row.
 
-    Only positive entries count (a mask leaves zeros), in rows that have two or more of them; NaN
-    where no row has.
+    The square is Σ (ln a - mean of its row)² / Σ (n_i - 1) over rows of n_i positive entries, for
+    a mask leaves zeros: unbiased for independent logits, whatever the mask. NaN where no row has
+    two entries.
     """
     seen = A > 0
     logits = torch.where(seen, A, 1.0).double().log()
     count = seen.sum(-1).double()
     mean = logits.sum(-1) / count
-    squares = torch.where(seen, logits - mean.unsqueeze(-1), 0.0).square().sum(-1) / count
-    rows = count >= 2
-    return (torch.where(rows, squares, 0.0).sum(-1) / rows.sum(-1)).sqrt()
+    squares = torch.where(seen, logits - mean.unsqueeze(-1), 0.0).square().sum((-1, -2))
+    return (squares / (count - 1).clamp(min=0).sum(-1)).sqrt()

@@ -16,6 +16,7 @@ from analysis.numerics.lanczos_quadrature import Count, count_above, quadratures
 Tick = Callable[[], None]
 Report = Callable[[int, int, str], None]
 MOST_KEPT = 65536  # numbers in one cell of a table
+CLEAR = 1e3  # gap of a rank that no choice of threshold would change; exact nets show 1e9 and more
 WIDE = 0.2  # share of all directions that a useful interval does not exceed
 NO_EFFECT = "the loss does not depend on these parameters"
 
@@ -78,7 +79,7 @@ def exact(products: HessianProducts, tolerance: float, top: int, tick: Tick) -> 
         "trace_outer_se": 0.0,
         "trace_functional_se": 0.0,
         "top_eigenvalues": _kept(found.values[:top]),
-        "warning": _coarse(found, coarse) if products.depends else NO_EFFECT,
+        "warning": _exact_warning(found, coarse) if products.depends else NO_EFFECT,
     }
 
 
@@ -107,9 +108,19 @@ def _parts(outer: Eigenvalues, functional: Eigenvalues) -> dict[str, Any]:
     }
 
 
-def _coarse(found: Eigenvalues, coarse: Eigenvalues) -> str | None:
-    if found.rank == coarse.rank:
-        return None
+def _exact_warning(found: Eigenvalues, coarse: Eigenvalues) -> str | None:
+    said = []
+    if found.gap is not None and found.gap < CLEAR:
+        said.append(
+            f"there is no clear gap (the last eigenvalue counted is {found.gap:.2g} times the next "
+            "one): the rank depends on where the threshold lies"
+        )
+    if found.rank != coarse.rank:
+        said.append(_coarse(found, coarse))
+    return "; ".join(said) or None
+
+
+def _coarse(found: Eigenvalues, coarse: Eigenvalues) -> str:
     return (
         f"in float32 the rank would come out as {coarse.rank}, not {found.rank}: its rounding "
         f"hides what is below {coarse.threshold:.2g}"

@@ -92,6 +92,21 @@ class Source:
         """The stored bytes of all tensors."""
         return sum(t.bytes for t in self.stored if not t.same_as)
 
+    @property
+    def run(self) -> "Source":
+        """What runs: of an adapter its base, into which it is merged; any other model itself."""
+        return self.base if self.kind == "adapter" and self.base is not None else self
+
+    @property
+    def run_parameters(self) -> int:
+        """The parameters of what runs, and beside them an adapter's own."""
+        return self.parameters + (0 if self.run is self else self.run.parameters)
+
+    @property
+    def run_bytes(self) -> int:
+        """The stored bytes of what runs, and beside them an adapter's own."""
+        return self.bytes + (0 if self.run is self else self.run.bytes)
+
     @cached_property
     def flops(self) -> str | None:
         """The arithmetic of one token, as `flops_per_token` counts it."""

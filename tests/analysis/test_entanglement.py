@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import sample, weights
-from analysis.entanglement import DELTA, Params, entanglement, work
+from analysis.entanglement import Params, entanglement, work
 from analysis.numerics.entropy import page_value
 from analysis.numerics.low_rank import LowRank
 from analysis.numerics.row_blocks import InMemory
 from analysis.registry import AnalysisError
 from analysis.weights.matrix import Label, Matrix, NonFinite, ZeroMatrix
+from analysis.weights.updates import VIEW as DELTA
 from tests.matrices import gauss, planted
 
 BITS = math.log(2)
@@ -162,12 +163,28 @@ def test_a_difference_is_measured_above_its_noise_floor(monkeypatch):
     assert turned.entropy == pytest.approx(naive((Vt[:3].T * s[:3]) @ U[:, :3].T), abs=1e-9)
 
 
-def test_a_difference_that_is_all_rounding_has_no_row(monkeypatch):
-    subject = matrix(gauss(0, 8, 8), DELTA)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_rounded_product_keeps_below_the_bound_of_its_rank(dtype, rank):
+    B, A = (torch.as_tensor(factor) for factor in random_factors(64, rank, 5))
+    row = measured(matrix((B @ A).to(dtype)))
+    assert (row.numerical_rank, row.basis) == (rank, "σ above the noise floor")
+    assert max(np.subtract(row.entropy, row.rank_bound)) < 1e-9
+
+
+def test_a_full_matrix_is_measured_on_all_its_values():
+    row = measured(matrix(gauss(0, 12, 8)))
+    assert (row.numerical_rank, row.basis) == (8, "all σ")
+
+
+@pytest.mark.parametrize("view", ["whole", DELTA])
+def test_what_may_all_be_rounding_is_a_sentence(monkeypatch, view):
+    subject = matrix(gauss(0, 8, 8), view)
     spectrum = subject.spectrum()
     above = type(spectrum)(**{**vars(spectrum), "noise_floor": 100.0})
     monkeypatch.setattr(Matrix, "spectrum", lambda self: above)
-    assert list(entanglement(subject, Params())) == []
+    with pytest.raises(ZeroMatrix, match=r"below the noise floor of 100: all of it may be"):
+        list(entanglement(subject, Params()))
 
 
 @given(st.sampled_from([1e-160, 1e-4, 1e4, 1e140]), st.integers(0, 9))

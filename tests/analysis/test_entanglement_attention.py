@@ -196,7 +196,8 @@ def test_an_encoders_windows_keep_their_closing_token(tmp_path):
 def test_the_work_is_predicted_from_the_header(tmp_path):
     _, folder = saved(tmp_path, "llama")
     source = OpenedModel.open(folder).source
-    said = work(source, Params(windows=3, shortest=16, longest=256), ["blocks.0.q", "blocks.1.q"])
+    params = Params(text=str(folder / "ids.npy"), windows=3, shortest=16, longest=256)
+    said = work(source, params, ["blocks.0.q", "blocks.1.q"])
     assert said.words == ("3 windows of 16, 32, 64 tokens: 336 token passes, 72 attention matrices")
     assert said.bytes > 4 * source.parameters
     with pytest.raises(NotRunnable):
@@ -230,13 +231,16 @@ def test_state_entropy_is_the_naive_one(seed):
 def test_the_spread_of_logits_is_that_of_visible_tokens():
     generator = np.random.default_rng(0)
     logits = torch.from_numpy(0.7 * generator.standard_normal((64, 64)))
-    centred = logits - logits.mean(1, keepdim=True)
-    own = centred.square().mean().sqrt().item()
+    own = math.sqrt(np.mean([row.var(correction=1).item() for row in logits]))
     assert logit_deviation(logits.softmax(1)).item() == pytest.approx(own)
     mask = torch.ones(64, 64).triu(1).bool()
     causal = logits.masked_fill(mask, -math.inf).softmax(1)
-    rows = [logits[i, : i + 1].var(correction=0).item() for i in range(1, 64)]
-    assert logit_deviation(causal).item() == pytest.approx(math.sqrt(np.mean(rows)))
+    rows = [logits[i, : i + 1] for i in range(64)]
+    squares = sum(((row - row.mean()) ** 2).sum().item() for row in rows)
+    found = logit_deviation(causal).item()
+    assert found == pytest.approx(math.sqrt(squares / sum(len(row) - 1 for row in rows)))
+    # Unbiased under the mask, too: 2,016 degrees of freedom, so the error is 0.7/sqrt(4,032).
+    assert found == pytest.approx(0.7, abs=3 * 0.7 / math.sqrt(4032))
     assert is_causal(causal)
     assert not is_causal(logits.softmax(1))
 

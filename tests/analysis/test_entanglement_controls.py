@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from analysis.entanglement import Params, _affordable
+from analysis.numerics.cuts import prime_factors
 from tests.analysis.test_entanglement import matrix, measured, naive
 from tests.matrices import gauss, planted
 
@@ -77,3 +79,9 @@ def test_fewer_draws_of_a_large_matrix_and_why():
     none = measured(subject, draws=30, most_work=1e-5)
     assert (none.draws, none.isospectral_mean, none.beyond_spectrum) == (0, None, None)
     assert measured(subject, draws=3).remark is None
+
+
+def test_the_layers_of_a_7b_model_have_draws_by_default():
+    for shape in ((4096, 4096), (11008, 4096)):
+        sites = prime_factors(shape[0]), prime_factors(shape[1])
+        assert _affordable(*sites, 4096, Params()) >= 3

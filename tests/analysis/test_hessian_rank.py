@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from analysis.networks.errors import BadInput
+from analysis.numerics import hessian_measures
+from analysis.numerics.hessian_exact import eigenvalues
 from analysis.registry import AnalysisError
 from tests.analysis.chains import conv_shapes, dense_shapes, measured, saved_chain, whole
 
@@ -264,3 +266,12 @@ def test_kernels_are_layers_too(tmp_path):
     assert [row.parameters for row in rows] == [24, 72]
     assert [row.rank for row in rows] == [24, 28]
     assert {row.bound_label for row in rows} == {"no bound is known for this conv net"}
+
+
+def test_a_rank_without_a_clear_gap_is_warned_of():
+    steady = torch.diag(torch.tensor([1.0, 0.9, 0.8, 1e-17], dtype=torch.float64))
+    assert hessian_measures._exact_warning(eigenvalues(steady), eigenvalues(steady)) is None
+    falling = torch.diag(10.0 ** -torch.arange(0, 20, dtype=torch.float64))
+    said = hessian_measures._exact_warning(eigenvalues(falling), eigenvalues(falling))
+    assert "no clear gap" in said
+    assert "10 times the next" in said

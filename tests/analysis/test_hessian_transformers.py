@@ -10,7 +10,7 @@ import transformers
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from analysis import sample
+from analysis import registry, sample
 from analysis.hessian_rank import Params, hessian_rank, problem_of, work
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.inputs import Inputs
@@ -138,6 +138,10 @@ def test_the_parts_of_a_fused_weight_are_its_diagonal(tmp_path):
     [joint] = rows(folder, names, text, scope="whole")
     assert joint.parameters == 768
     assert joint.trace == pytest.approx(found["blocks.0.qkv"].trace)
+    assert joint.layer == "all chosen matrices"
+    total = sum(p.numel() for p in OpenedModel.open(folder).network().parameters())
+    said = f"{total - 768:,} parameters of the model lie outside of the chosen matrices"
+    assert said in joint.warning
     [two] = rows(folder, names[1:3], text, scope="whole")
     assert two.trace == pytest.approx(parts[0] + parts[1])
 
@@ -189,6 +193,51 @@ def test_a_classifier_reads_labelled_texts(tmp_path):
     assert row.value == pytest.approx(float(loss), rel=1e-5)  # its token types are all zero
 
 
+def test_a_classifier_that_names_no_padding_token_takes_its_tokenizers(tmp_path):
+    folder = saved("llama classifier", tmp_path)
+    word_tokenizer(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\nw5 w7 w9,0\nw6,1\nw5 w8,2\n")
+    [row] = rows(folder, ["blocks.0.k"], str(table), windows=3, exact_limit=1, starts=1, steps=2)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"pad_token_id": None}))
+    [bare] = rows(folder, ["blocks.0.k"], str(table), windows=3, exact_limit=1, starts=1, steps=2)
+    assert bare.value == row.value
+
+
+@pytest.mark.parametrize("settings", [{"num_labels": 1}, {"problem_type": "regression"}])
+def test_a_classifier_without_classes_is_refused(tmp_path, settings):
+    folder = saved("bert classifier", tmp_path, **settings)
+    (tmp_path / "texts.csv").write_text("text,label\nw5,0\n")
+    with pytest.raises(NotRunnable, match="no choice among classes"):
+        work(OpenedModel.open(folder).source, Params(text=str(tmp_path / "texts.csv")), [])
+
+
+@pytest.mark.parametrize("name", ["hessian_rank", "tensorlens", "attention_entanglement"])
+def test_an_adapter_takes_what_its_base_takes_and_its_own(name):
+    found = registry.find(name)
+    adapter, base = OpenedModel.open(sample.ADAPTER), OpenedModel.open(sample.MODEL)
+    layers = adapter.layers
+    own, alone = (found.work(m.source, found.params(), layers) for m in (adapter, base))
+    assert own.bytes > alone.bytes
+    assert own.seconds >= alone.seconds
+
+
+def test_the_text_is_checked_before_the_launch(tmp_path):
+    source = OpenedModel.open(sample.MODEL).source
+    with pytest.raises(BadInput, match="has 256 positions, and windows of 300"):
+        work(source, Params(length=300), ["blocks.0.k"])
+    (tmp_path / "short.txt").write_text("too short")
+    with pytest.raises(BadInput, match="give a longer text"):
+        work(source, Params(text=str(tmp_path / "short.txt")), ["blocks.0.k"])
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\nw5,0\n")
+    source = OpenedModel.open(saved("bert classifier", tmp_path)).source
+    word_tokenizer(tmp_path)
+    with pytest.raises(BadInput, match="has 1 texts, 4 are asked for"):
+        work(source, Params(text=str(table), length=8), ["blocks.0.k"])
+
+
 def test_a_model_without_a_head_is_refused(tmp_path):
     folder = saved("encoder", tmp_path)
     with pytest.raises(NotRunnable, match="has no head, so it has no loss to differentiate"):
@@ -225,18 +274,21 @@ def test_the_work_is_predicted_from_headers(tmp_path):
     folder = saved("llama", tmp_path)
     source = OpenedModel.open(folder).source
     layers = ["blocks.0.q", "blocks.0.k"]  # 256 and 128 parameters
-    exact = work(source, Params(windows=2, length=8), layers)
+    text = ids_file(tmp_path, count=8 * 999)
+    small = {"text": text, "windows": 2, "length": 8}
+    exact = work(source, Params(**small), layers)
     assert exact.words == "2 exact (up to 256 parameters): 384 Hessian products on 2 x 8 tokens"
     assert exact.bytes > 6 * 8 * 256**2
-    mixed = work(source, Params(windows=2, length=8, exact_limit=200, starts=3, steps=10), layers)
+    mixed = work(source, Params(**small, exact_limit=200, starts=3, steps=10), layers)
     products = 128 + 100 + 30 + 80
     assert "1 exact (up to 128 parameters) and 1 estimated" in mixed.words
     assert f"{products} Hessian products" in mixed.words
-    joint = work(source, Params(scope="whole", exact_limit=20000), layers)
+    whole = {"scope": "whole", "exact_limit": 20000}
+    joint = work(source, Params(**small, **whole), layers)
     assert "1 exact (up to 384 parameters)" in joint.words
-    large = work(source, Params(scope="whole", exact_limit=20000, windows=9999), layers)
+    large = work(source, Params(**small | whole | {"windows": 999}), layers)
     assert large.cure == "choose fewer windows or shorter ones"
-    assert large.bytes > 1000 * joint.bytes
+    assert large.bytes > 10 * joint.bytes
     assert large.seconds > joint.seconds
 
 

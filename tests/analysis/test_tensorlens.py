@@ -37,10 +37,12 @@ def saved(tmp_path):
         text = str(tmp_path / "ids.npy")
 
         def run(report=None, **params):
-            chosen = Params(text=text, **{"length": LENGTH, "probes": 2} | params)
-            return list(tensorlens(model, Inputs(model, text), chosen, report or Quiet()))
+            return list(tensorlens(model, Inputs(model, text), asked(**params), report or Quiet()))
 
-        run.model, run.network = model, network
+        def asked(**params):
+            return Params(text=text, **{"length": LENGTH, "probes": 2} | params)
+
+        run.model, run.network, run.params = model, network, asked
         return run
 
     return save
@@ -154,16 +156,21 @@ def test_progress_ends_at_its_total(saved, params):
 
 
 def test_the_predicted_passes(saved):
-    model = saved("llama").model
-    one = work(model.source, Params(length=64, probes=8), model.layers)
+    run = saved("llama")
+    model, text = run.model, run.params().text
+    np.save(text, window(50 * 64).numpy())
+    one = work(model.source, Params(text=text, length=64, probes=8), model.layers)
     assert "64 x 64 tokens, 8 probes: 36,864 token passes" in one.words
-    each = work(model.source, Params(length=64, probes=8, spans="each block"), model.layers)
+    each = work(
+        model.source, Params(text=text, length=64, probes=8, spans="each block"), model.layers
+    )
     assert each.seconds == pytest.approx(2 * one.seconds)
-    half = work(model.source, Params(length=64, probes=8, stop=1), model.layers)
+    half = work(model.source, Params(text=text, length=64, probes=8, stop=1), model.layers)
     assert half.seconds == pytest.approx(one.seconds / 2)
     in_blocks = 2 * (16 * 16 * 2 + 2 * 8 * 16 + 3 * 16 * 24)
     assert one.seconds == pytest.approx(2 * in_blocks * 36864 / 4e10)
-    tested = work(model.source, Params(length=64, probes=8, deletion_windows=50), model.layers)
+    params = Params(text=text, length=64, probes=8, deletion_windows=50)
+    tested = work(model.source, params, model.layers)
     assert "50 windows of the deletion test" in tested.words
     assert f"{36864 + 50 * 102 * 64:,} token passes" in tested.words
     assert tested.bytes > one.bytes > 4 * model.source.parameters
@@ -185,9 +192,17 @@ def test_what_is_not_there_is_refused(saved, params, error, said):
     run = saved("llama")
     with pytest.raises(error, match=said):
         run(**params)
-    if "stop" in params or "start" in params:
+    if "token" not in params:
         with pytest.raises(error, match=said):
-            work(run.model.source, Params(**params), ())
+            work(run.model.source, run.params(**params), ())
+
+
+def test_a_position_of_a_classifier_is_refused(saved):
+    run = saved("bert classifier")
+    with pytest.raises(BadInput, match="a classifier has one output"):
+        run(position=3)
+    with pytest.raises(BadInput, match="a classifier has one output"):
+        work(run.model.source, run.params(position=3), run.model.layers)
 
 
 def test_a_map_that_misses_the_output_is_refused(saved, monkeypatch):

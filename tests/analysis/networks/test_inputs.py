@@ -19,8 +19,9 @@ from transformers import (
 
 from analysis import sample
 from analysis.networks.errors import BadInput
-from analysis.networks.inputs import Inputs
+from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.opened import OpenedModel
+from analysis.networks.positions import positions
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "sky", "rose", "the", "is"]
 
@@ -196,3 +197,45 @@ def test_words_keep_the_space_before_them(tmp_path):
     LlamaForCausalLM(config).save_pretrained(tmp_path)
     inputs = Inputs(OpenedModel.open(tmp_path))
     assert "".join(inputs.words([1, 2, 3])) == " the skys"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"max_position_embeddings": 64}, 64),
+        ({"n_positions": 32}, 32),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"text_config": {"max_position_embeddings": 16}}, 16),
+        ({"model_type": "t5"}, None),
+    ],
+)
+def test_positions_are_in_the_configuration(config, expected):
+    assert positions(config) == expected
+
+
+def test_text_is_checked_before_a_model_is_loaded(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(OpenedModel, "network", lambda *_, **__: pytest.fail("it was loaded"))
+    check_text(model.source, None, 4, 64)
+    with pytest.raises(BadInput, match="has 256 positions, and windows of 300 tokens"):
+        check_text(model.source, None, 4, 300)
+    with pytest.raises(BadInput, match="cannot be read"):
+        check_text(model.source, "nowhere.txt", 4, 64)
+    (tmp_path / "short.txt").write_text("too short")
+    with pytest.raises(BadInput, match="give a longer text"):
+        check_text(model.source, str(tmp_path / "short.txt"), 4, 64)
+
+
+def test_no_more_of_a_text_is_read_than_is_needed(model, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_bytes(sample.text("calibration").encode() + b"\xff\xfe")  # not read, so no fault
+    assert Inputs(model, str(path)).windows(2, 8).shape == (2, 8)
+
+
+def test_without_a_padding_token_texts_are_read_one_at_a_time(tmp_path):
+    opened = classifier(tmp_path)
+    opened.tokenizer().pad_token = None
+    (tmp_path / "a.csv").write_text("text,label\nthe sky,good\nthe rose is red,bad\n")
+    given = Inputs(opened, str(tmp_path / "a.csv"))
+    assert given.labelled(1, 8).ids.shape == (1, 4)
+    with pytest.raises(BadInput, match=r"has no padding token, .* ask for 1 text"):
+        given.labelled(2, 8)

@@ -191,3 +191,95 @@ def test_a_pair_runs_as_its_fine_tuned_model(tmp_path):
     with torch.no_grad():
         assert torch.equal(pair.network()(input_ids=ids).logits, tuned(input_ids=ids).logits)
     assert pair.block(tuned, "blocks.1.k").name == "model.layers.1.self_attn.k_proj.weight"
+
+
+def files(folder, *names):
+    """A Llama's folder with one more file of other weights for each name; the sums of |w|."""
+    sums = {}
+    saved(LlamaForCausalLM(LLAMA), folder)
+    for seed, name in enumerate(names, start=5):
+        torch.manual_seed(seed)
+        tensors = LlamaForCausalLM(LLAMA).state_dict()
+        if name.endswith(".safetensors"):
+            save_file(tensors, folder / name)  # without transformers' own mark
+        else:
+            torch.save(tensors, folder / name)
+        sums[name] = sum(float(t.abs().sum()) for t in tensors.values())
+    return sums
+
+
+def size(opened):
+    return sum(float(p.detach().abs().sum()) for p in opened.network().parameters())
+
+
+@pytest.mark.parametrize("name", ["step_00100.safetensors", "other.bin", "pytorch_model.bin"])
+def test_the_file_that_was_opened_runs_and_not_its_neighbour(tmp_path, name):
+    sums = files(tmp_path, name)
+    opened = OpenedModel.open(tmp_path / name, allow_pickle=name.endswith(".bin"))
+    assert size(opened) == pytest.approx(sums[name])
+    whole = OpenedModel.open(tmp_path)
+    assert size(whole) != pytest.approx(sums[name])
+    # The folder's own choice is not changed by opening a file of it by its name.
+    assert size(OpenedModel.open(tmp_path / "model.safetensors")) == pytest.approx(size(whole))
+
+
+def test_a_folder_whose_one_file_has_a_name_of_its_own_runs(tmp_path):
+    sums = files(tmp_path, "weights.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    assert size(OpenedModel.open(tmp_path)) == pytest.approx(sums["weights.safetensors"])
+
+
+def test_shards_without_their_index_run(tmp_path):
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LLAMA)
+    model.save_pretrained(tmp_path, max_shard_size="8KB")
+    (tmp_path / "model.safetensors.index.json").unlink()
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    expected = sum(float(p.detach().abs().sum()) for p in model.parameters())
+    assert size(OpenedModel.open(tmp_path)) == pytest.approx(expected)
+
+
+def test_a_pair_and_a_series_of_files_run_as_their_newest(tmp_path):
+    names = ("step_1.safetensors", "step_2.safetensors")
+    sums = files(tmp_path, *names)
+    pair = OpenedModel.open(tmp_path / names[1], base=str(tmp_path / names[0]))
+    assert size(pair) == pytest.approx(sums[names[1]])
+    (tmp_path / "model.safetensors").unlink()
+    series = OpenedModel.open(tmp_path)
+    assert [step.number for step in series.source.steps] == [1, 2]
+    assert size(series) == pytest.approx(sums[names[1]])
+
+
+def test_a_file_that_lacks_weights_is_refused(tmp_path):
+    files(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "part.safetensors")
+    with pytest.raises(NotRunnable, match="lack 1 weights"):
+        OpenedModel.open(tmp_path / "part.safetensors").network()
+
+
+def chain_of(folder, **shapes):
+    tensors = {f"{name}__weight": torch.ones(*shape) for name, shape in shapes.items()}
+    opened = chained(folder / "chain.safetensors", **tensors)
+    from analysis.networks import chain
+
+    return [layer.name for layer in chain.layers_of(opened.source)]
+
+
+def test_sizes_give_the_order_where_names_do_not(tmp_path):
+    shapes = {"input": (5, 4), "hidden": (6, 5), "output": (3, 6)}
+    assert chain_of(tmp_path, **shapes) == ["input", "hidden", "output"]
+    shapes = {"fc2": (5, 5), "fc10": (5, 5), "conv1": (5, 2, 3)}
+    assert chain_of(tmp_path, **shapes) == ["conv1", "fc2", "fc10"]
+    # Two names with the same number: the sizes decide between the stems alone.
+    shapes = {"fc1": (5, 8), "fc2": (3, 5), "conv1": (4, 2, 3), "conv2": (4, 4, 3)}
+    assert chain_of(tmp_path, **shapes) == ["conv1", "conv2", "fc1", "fc2"]
+
+
+def test_two_orders_that_fit_are_refused(tmp_path):
+    shapes = dict.fromkeys(("input", "hidden", "output"), (6, 6))
+    with pytest.raises(NotRunnable, match=r"nothing says .* → .* both fit: put a number into"):
+        chain_of(tmp_path, **shapes)
+    with pytest.raises(NotRunnable, match="12 weights run cannot be found"):
+        chain_of(tmp_path, **dict.fromkeys("abcdefghijk", (6, 6)), z=(7, 8))
