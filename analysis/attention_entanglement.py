@@ -25,16 +25,16 @@ from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.opened import OpenedModel
 from analysis.networks.positions import positions
-from analysis.numerics.attention_columns import (
+from analysis.numerics.columns import note
+from analysis.numerics.entanglement.attention_columns import (
     Growth,
     References,
     growth,
     references,
     uniform_entropy,
 )
-from analysis.numerics.attention_state import is_causal, logit_deviation, state_entropy
-from analysis.numerics.columns import note
-from analysis.numerics.octaves import octave_lengths
+from analysis.numerics.entanglement.attention_state import is_causal, logit_deviation, state_entropy
+from analysis.numerics.entanglement.octaves import octave_lengths
 from analysis.registry import Report, Work, register
 from analysis.weights.source import Source
 

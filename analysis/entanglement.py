@@ -25,16 +25,23 @@ import numpy as np
 import torch
 
 from analysis.numerics.columns import count, note
-from analysis.numerics.cut_columns import Controls, Curves, Headline, bands, headline, references
-from analysis.numerics.cut_curves import CutCurves, Options, cut_curves
-from analysis.numerics.cuts import Sites, prime_factors
-from analysis.numerics.entropy_controls import (
+from analysis.numerics.entanglement.cut_columns import (
+    Controls,
+    Curves,
+    Headline,
+    bands,
+    headline,
+    references,
+)
+from analysis.numerics.entanglement.cut_curves import CutCurves, Options, cut_curves
+from analysis.numerics.entanglement.cuts import Sites, prime_factors
+from analysis.numerics.entanglement.entropy_controls import (
     FEWEST,
     most_of_a_gram,
     operations_of_a_draw,
     operations_of_the_cuts,
 )
-from analysis.numerics.matrix_sides import Sides
+from analysis.numerics.entanglement.matrix_sides import Sides
 from analysis.registry import AnalysisError, Work, register
 from analysis.weights.matrix import Matrix, ZeroMatrix
 from analysis.weights.refs import MatrixRef

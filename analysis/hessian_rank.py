@@ -3,7 +3,7 @@
 The Hessian of a loss splits into H = H_O + H_F: the outer-product part (Gauss-Newton) and the
 functional part, which carries the curvature of the network itself. Its rank is the number of
 eigenvalues above rounding; in linear nets it is known from the widths alone and far below the
-number p of parameters (`numerics/linear_net_bound.py`). Elsewhere it is measured.
+number p of parameters (`numerics/hessian/linear_net_bound.py`). Elsewhere it is measured.
 
 Up to `exact_limit` parameters the matrix is made and solved in float64. Beyond that it is known by
 products with vectors: Lanczos quadrature counts eigenvalues above a share of the largest and gives
@@ -22,16 +22,16 @@ from typing import Any
 
 import torch
 
-from analysis.networks.chain_bound import TRANSFORMER, predicted
-from analysis.networks.chain_objective import LOSSES, Chained, of_arrays
 from analysis.networks.errors import BadInput
-from analysis.networks.hessian_work import predict, run_of, sizes_of
+from analysis.networks.hessian.chain_bound import TRANSFORMER, predicted
+from analysis.networks.hessian.chain_objective import LOSSES, Chained, of_arrays
+from analysis.networks.hessian.objectives import Objective, check_task, of_text
+from analysis.networks.hessian.parameter_groups import Group, groups_of
+from analysis.networks.hessian.work import predict, run_of, sizes_of
 from analysis.networks.inputs import Inputs
-from analysis.networks.objectives import Objective, check_task, of_text
 from analysis.networks.opened import OpenedModel
-from analysis.networks.parameter_groups import Group, groups_of
-from analysis.numerics.hessian_columns import Circumstances, Measured, Subject
-from analysis.numerics.hessian_measures import Probes, Progress, estimated, exact
+from analysis.numerics.hessian.columns import Circumstances, Measured, Subject
+from analysis.numerics.hessian.measures import Probes, Progress, estimated, exact
 from analysis.registry import Report, Work, register
 from analysis.weights.source import Source
 

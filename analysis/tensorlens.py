@@ -19,14 +19,14 @@ from typing import Any
 
 from torch import Tensor
 
-from analysis.networks import lens_target
-from analysis.networks.contributions import contributions, frobenius
-from analysis.networks.deletion import RUNS_OF_A_WINDOW, deletion
 from analysis.networks.errors import BadInput, NotRunnable
-from analysis.networks.freezing import FAMILIES, GATINGS, family_named, freeze
-from analysis.networks.frozen import Frozen, missed
 from analysis.networks.inputs import Inputs, check_text
-from analysis.networks.lens_cost import cost
+from analysis.networks.lens import target as lens_target
+from analysis.networks.lens.contributions import contributions, frobenius
+from analysis.networks.lens.cost import cost
+from analysis.networks.lens.deletion import RUNS_OF_A_WINDOW, deletion
+from analysis.networks.lens.freezing import FAMILIES, GATINGS, family_named, freeze
+from analysis.networks.lens.frozen import Frozen, missed
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import task_of
 from analysis.numerics.attention_rollout import attention_rollout

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analysis import sample, weights
 from analysis.entanglement import Params, entanglement, work
-from analysis.numerics.entropy import page_value
+from analysis.numerics.entanglement.entropy import page_value
 from analysis.numerics.low_rank import LowRank
 from analysis.numerics.row_blocks import InMemory
 from analysis.registry import AnalysisError

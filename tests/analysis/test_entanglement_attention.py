@@ -11,8 +11,12 @@ from analysis.attention_entanglement import Params, attention_entanglement, work
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
-from analysis.numerics.attention_state import is_causal, logit_deviation, state_entropy
-from analysis.numerics.octaves import bootstrap_interval, octave_lengths, slope_per_octave
+from analysis.numerics.entanglement.attention_state import is_causal, logit_deviation, state_entropy
+from analysis.numerics.entanglement.octaves import (
+    bootstrap_interval,
+    octave_lengths,
+    slope_per_octave,
+)
 from analysis.registry import Quiet
 from tests.analysis.tiny_transformers import tiny
 

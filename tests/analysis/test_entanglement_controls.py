@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.entanglement import Params, _affordable
-from analysis.numerics.cuts import prime_factors
+from analysis.numerics.entanglement.cuts import prime_factors
 from tests.analysis.test_entanglement import matrix, measured, naive
 from tests.matrices import gauss, planted
 

@@ -6,8 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.numerics import cuts, entropy
-from analysis.numerics.entropy_controls import departure, isospectral, permuted, random_frame
+from analysis.numerics.entanglement import cuts, entropy
+from analysis.numerics.entanglement.entropy_controls import (
+    departure,
+    isospectral,
+    permuted,
+    random_frame,
+)
 from tests.matrices import gauss
 
 EVERY = 2**30

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.numerics.estimate import estimate
-from analysis.numerics.extreme_eigenvalues import largest
-from analysis.numerics.hutchinson import hutchinson
-from analysis.numerics.lanczos import lanczos
-from analysis.numerics.lanczos_quadrature import count_above, quadratures, smoothed
+from analysis.numerics.hessian.estimate import estimate
+from analysis.numerics.hessian.extreme_eigenvalues import largest
+from analysis.numerics.hessian.hutchinson import hutchinson
+from analysis.numerics.hessian.lanczos import lanczos
+from analysis.numerics.hessian.lanczos_quadrature import count_above, quadratures, smoothed
 from tests.analysis.chains import dense_shapes, saved_chain, whole
 
 EPS = np.finfo(float).eps

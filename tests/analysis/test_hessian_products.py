@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from analysis.numerics.hessian_exact import dense
-from analysis.numerics.hessian_products import HessianProducts
-from analysis.numerics.losses import CrossEntropy, Squared
+from analysis.numerics.hessian.exact import dense
+from analysis.numerics.hessian.losses import CrossEntropy, Squared
+from analysis.numerics.hessian.products import HessianProducts
 
 SHAPES = [(4, 5), (4,), (3, 4)]  # weight, bias, weight
 

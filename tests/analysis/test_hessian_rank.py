@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from analysis.networks.errors import BadInput
-from analysis.numerics import hessian_measures
-from analysis.numerics.hessian_exact import eigenvalues
+from analysis.numerics.hessian import measures as hessian_measures
+from analysis.numerics.hessian.exact import eigenvalues
 from analysis.registry import AnalysisError
 from tests.analysis.chains import conv_shapes, dense_shapes, measured, saved_chain, whole
 

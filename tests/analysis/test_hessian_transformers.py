@@ -15,7 +15,7 @@ from analysis.hessian_rank import Params, hessian_rank, problem_of, work
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
-from analysis.numerics.full_precision import FullPrecision
+from analysis.numerics.hessian.full_precision import FullPrecision
 from analysis.registry import Quiet
 from tests.analysis.tiny_transformers import tiny
 

@@ -207,7 +207,7 @@ def test_a_position_of_a_classifier_is_refused(saved):
 
 def test_a_map_that_misses_the_output_is_refused(saved, monkeypatch):
     """As a family would whose blocks are not what they are taken for."""
-    from analysis.networks import freezing
+    from analysis.networks.lens import freezing
 
     def halved(block, x, pattern, gating):
         return freezing._llama_block(block, x, pattern, gating)[:1]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from analysis.networks import contributions as module
-from analysis.networks.contributions import contributions, frobenius
-from analysis.networks.freezing import freeze
+from analysis.networks.lens import contributions as module
+from analysis.networks.lens.contributions import contributions, frobenius
+from analysis.networks.lens.freezing import freeze
 from analysis.numerics.attention_rollout import attention_rollout
 from tests.analysis.kronecker import built
 from tests.analysis.tiny_transformers import FAMILIES, tiny, window

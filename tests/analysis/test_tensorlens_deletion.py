@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from analysis.networks import deletion as module
-from analysis.networks.contributions import contributions
-from analysis.networks.deletion import contributed, deletion, target_of
-from analysis.networks.freezing import freeze
+from analysis.networks.lens import deletion as module
+from analysis.networks.lens.contributions import contributions
+from analysis.networks.lens.deletion import contributed, deletion, target_of
+from analysis.networks.lens.freezing import freeze
 from analysis.numerics.attention_rollout import attention_rollout
 from analysis.numerics.paired_interval import paired_interval
 from tests.analysis.tiny_transformers import CLASSES, tiny, window

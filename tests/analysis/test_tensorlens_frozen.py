@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from analysis.networks.errors import NotRunnable
-from analysis.networks.freezing import freeze, ratio
-from analysis.networks.frozen import missed, run
+from analysis.networks.lens.freezing import freeze, ratio
+from analysis.networks.lens.frozen import missed, run
 from tests.analysis.kronecker import built
 from tests.analysis.tiny_transformers import CLASSES, FAMILIES, GATED_FAMILIES, tiny, window
 

@@ -3,10 +3,10 @@
 import torch
 
 from analysis.networks import chain
-from analysis.networks.chain_objective import Chained
+from analysis.networks.hessian.chain_objective import Chained
 from analysis.networks.opened import OpenedModel
-from analysis.numerics import linear_net_bound as known
-from analysis.numerics.linear_net_bound import Ranks
+from analysis.numerics.hessian import linear_net_bound as known
+from analysis.numerics.hessian.linear_net_bound import Ranks
 
 EXACT = "bound of this linear net"
 IDENTITY = "rank of generic linear conv nets of these sizes"

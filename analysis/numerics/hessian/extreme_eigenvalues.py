@@ -12,7 +12,7 @@ import torch
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
-from analysis.numerics.lanczos import Product
+from analysis.numerics.hessian.lanczos import Product
 
 RESTARTS = 100
 

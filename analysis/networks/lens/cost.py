@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.networks.contributions import ENTRIES, at_once
-from analysis.networks.deletion import RUNS_OF_A_WINDOW
+from analysis.networks.lens.contributions import ENTRIES, at_once
+from analysis.networks.lens.deletion import RUNS_OF_A_WINDOW
 from analysis.registry import Work
 from analysis.weights.source import Source
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.networks.errors import NotRunnable
-from analysis.networks.frozen import (
+from analysis.networks.lens.frozen import (
     Attention,
     Frozen,
     Linear,

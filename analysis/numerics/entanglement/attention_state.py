@@ -6,7 +6,7 @@ Their rows sum to one.
 import torch
 from torch import Tensor
 
-from analysis.numerics.entropy import entropy
+from analysis.numerics.entanglement.entropy import entropy
 
 
 def state_entropy(A: Tensor) -> Tensor:

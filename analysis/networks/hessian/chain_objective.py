@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from analysis.networks import chain
 from analysis.networks.chain_order import arrows, is_numbered
 from analysis.networks.errors import BadInput
+from analysis.networks.hessian.objectives import Objective
 from analysis.networks.inputs import Inputs
-from analysis.networks.objectives import Objective
 from analysis.networks.opened import OpenedModel
-from analysis.numerics.losses import CrossEntropy, Loss, Squared
+from analysis.numerics.hessian.losses import CrossEntropy, Loss, Squared
 
 LOSSES = ("squared", "cross entropy")
 

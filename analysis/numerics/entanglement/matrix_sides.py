@@ -17,7 +17,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from analysis.numerics.cuts import Side, gram, side_of
+from analysis.numerics.entanglement.cuts import Side, gram, side_of
 from analysis.numerics.row_blocks import block_rows
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.numerics.cuts import (
+from analysis.numerics.entanglement.cuts import (
     ByEntries,
     Side,
     Sites,

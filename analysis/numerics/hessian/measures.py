@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from analysis.numerics.extreme_eigenvalues import largest
-from analysis.numerics.hessian_exact import Eigenvalues, dense, eigenvalues
-from analysis.numerics.hessian_products import HessianProducts
-from analysis.numerics.hutchinson import hutchinson
-from analysis.numerics.lanczos import Quadrature
-from analysis.numerics.lanczos_quadrature import Count, count_above, quadratures, smoothed
+from analysis.numerics.hessian.exact import Eigenvalues, dense, eigenvalues
+from analysis.numerics.hessian.extreme_eigenvalues import largest
+from analysis.numerics.hessian.hutchinson import hutchinson
+from analysis.numerics.hessian.lanczos import Quadrature
+from analysis.numerics.hessian.lanczos_quadrature import Count, count_above, quadratures, smoothed
+from analysis.numerics.hessian.products import HessianProducts
 
 Tick = Callable[[], None]
 Report = Callable[[int, int, str], None]

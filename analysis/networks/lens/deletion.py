@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.networks.contributions import ENTRIES
-from analysis.networks.freezing import freeze
-from analysis.networks.frozen import Frozen
+from analysis.networks.lens.contributions import ENTRIES
+from analysis.networks.lens.freezing import freeze
+from analysis.networks.lens.frozen import Frozen
 from analysis.numerics.attention_rollout import attention_rollout
 
 STEPS = 16  # points of a curve, beside the undeleted one

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from analysis.numerics.estimate import Estimate, estimate
+from analysis.numerics.hessian.estimate import Estimate, estimate
 
 
 def hutchinson(

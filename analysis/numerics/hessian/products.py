@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from analysis.numerics.losses import Loss
+from analysis.numerics.hessian.losses import Loss
 
 
 class HessianProducts:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analysis.networks.frozen import Span
+from analysis.networks.lens.frozen import Span
 
 ENTRIES = 1 << 24  # numbers in the widest layer of one run: 64 MiB in float32
 Say = Callable[[int], None]  # is told how many source tokens a run carried

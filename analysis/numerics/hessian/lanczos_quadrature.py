@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.numerics.estimate import estimate
-from analysis.numerics.lanczos import Product, Quadrature, lanczos
+from analysis.numerics.hessian.estimate import estimate
+from analysis.numerics.hessian.lanczos import Product, Quadrature, lanczos
 
 KAPPA = 3.0
 GRID = 256

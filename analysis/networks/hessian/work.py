@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.networks import chain
+from analysis.networks.hessian.objectives import check_task
 from analysis.networks.inputs import Inputs, check_text
-from analysis.networks.objectives import check_task
 from analysis.networks.opened import OpenedModel
 from analysis.networks.positions import check_length
 from analysis.networks.transformer import task_of
-from analysis.numerics.hessian_measures import Probes
+from analysis.numerics.hessian.measures import Probes
 from analysis.registry import Work
 from analysis.weights.source import Source
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from analysis.numerics.cuts import Side, Sites, reversed_order
-from analysis.numerics.entropy import entropy
-from analysis.numerics.entropy_controls import isospectral, permuted
-from analysis.numerics.matrix_sides import Sides
+from analysis.numerics.entanglement.cuts import Side, Sites, reversed_order
+from analysis.numerics.entanglement.entropy import entropy
+from analysis.numerics.entanglement.entropy_controls import isospectral, permuted
+from analysis.numerics.entanglement.matrix_sides import Sides
 
 NEGLIGIBLE = 1e-9  # of σ₁: squared, it is below float64's digits
 

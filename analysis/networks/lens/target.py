@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from analysis.networks.errors import BadInput, NotRunnable
-from analysis.networks.frozen import Frozen, missed, run
 from analysis.networks.inputs import Inputs
+from analysis.networks.lens.frozen import Frozen, missed, run
 
 MOST_MISSED = 1e-3  # rounding leaves 1e-6; a norm or a path left out, more than a hundredth
 

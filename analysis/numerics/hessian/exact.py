@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.numerics.hessian_products import HessianProducts
+from analysis.numerics.hessian.products import HessianProducts
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from analysis.numerics.columns import exponent, note, ratio
-from analysis.numerics.cut_curves import CutCurves
-from analysis.numerics.cuts import Sites, left_dimensions
-from analysis.numerics.entropy import maximum, page_value, rank_bound
-from analysis.numerics.entropy_controls import departure
+from analysis.numerics.entanglement.cut_curves import CutCurves
+from analysis.numerics.entanglement.cuts import Sites, left_dimensions
+from analysis.numerics.entanglement.entropy import maximum, page_value, rank_bound
+from analysis.numerics.entanglement.entropy_controls import departure
 
 
 @dataclass(frozen=True, kw_only=True)

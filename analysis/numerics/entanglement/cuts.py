@@ -21,7 +21,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from analysis.numerics.entropy import entropy
+from analysis.numerics.entanglement.entropy import entropy
 from analysis.numerics.row_blocks import block_rows
 
 Sites = tuple[int, ...]

@@ -18,9 +18,9 @@ from analysis.networks.inputs import Inputs
 from analysis.networks.labelled import is_table
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import task_of
-from analysis.numerics.full_precision import FullPrecision
-from analysis.numerics.hessian_products import HessianProducts
-from analysis.numerics.losses import CrossEntropy, Loss
+from analysis.numerics.hessian.full_precision import FullPrecision
+from analysis.numerics.hessian.losses import CrossEntropy, Loss
+from analysis.numerics.hessian.products import HessianProducts
 from analysis.weights.source import Source
 
 MASKED = 0.15  # of the tokens, https://arxiv.org/abs/1810.04805

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from analysis.numerics.columns import exponent, note
-from analysis.numerics.entropy import gaussian_logits_estimate, uniform_causal_entropy
-from analysis.numerics.octaves import bootstrap_interval, slope_per_octave
+from analysis.numerics.entanglement.entropy import gaussian_logits_estimate, uniform_causal_entropy
+from analysis.numerics.entanglement.octaves import bootstrap_interval, slope_per_octave
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Second derivatives of a loss: products, exact matrices, estimates, bounds."""
