@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.networks.errors import BadInput, NotRunnable
+from analysis.networks.errors import BadInput, NotRunnable, gives_nan
 from analysis.networks.inputs import Inputs, check_text
 from analysis.networks.opened import OpenedModel
 from analysis.networks.positions import positions
@@ -194,7 +194,10 @@ def _attention(name: str, network: torch.nn.Module, ids: Tensor, blocks: list[in
             f"{name} ({type(network).__name__}) gives no attention matrices: choose a model whose "
             "blocks all have attention"
         )
-    return torch.stack([matrices[b][0].double().cpu() for b in blocks])
+    found = torch.stack([matrices[b][0].double().cpu() for b in blocks])
+    if not found.isfinite().all():
+        raise gives_nan(name)
+    return found
 
 
 def _windows(

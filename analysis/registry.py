@@ -74,6 +74,7 @@ class Analysis:
     row: type
     function: Callable[..., Iterable[Any]]
     work: Callable[..., Work] | None = None
+    by_layer: bool = True
 
 
 _registered: dict[str, Analysis] = {}
@@ -86,6 +87,7 @@ def register(
     unit: Unit,
     version: int = 1,
     work: Callable[..., Work] | None = None,
+    by_layer: bool = True,
 ) -> Callable[[Function], Function]:
     """Enrol the decorated function under its module's name.
 
@@ -101,13 +103,23 @@ def register(
 
     `work(source, params, layers)` predicts what a call would take, from a `Source`'s headers (None
     for training) and the names of the chosen layers; it raises AnalysisError for what cannot work.
+    `by_layer=False` says that the choice of layers has no effect, so that nobody is asked for one.
     """
 
     def enrol(function: Function) -> Function:
         scope = function.__globals__
         name = function.__module__.rpartition(".")[2]
         _registered[name] = Analysis(
-            name, title, view, unit, version, scope["Params"], scope["Row"], function, work
+            name,
+            title,
+            view,
+            unit,
+            version,
+            scope["Params"],
+            scope["Row"],
+            function,
+            work,
+            by_layer,
         )
         return function
 
@@ -160,6 +172,7 @@ def _declaration(declared: Analysis) -> dict[str, Any]:
         "unit": declared.unit,
         "version": declared.version,
         "predicts": declared.work is not None,
+        "by_layer": declared.by_layer and declared.unit != "training",
         "summary": (declared.function.__doc__ or "").strip().split("\n")[0],
         "doc": (module.__doc__ or "").strip(),
         "params": [_field(declared.params, f) for f in dataclasses.fields(declared.params)],

@@ -117,7 +117,7 @@ def work(source: Source, params: Params, layers: Sequence[str]) -> Work:
     return cost(source, params.length, runs, deep, params.deletion_windows, params.probes)
 
 
-@register(title="TensorLens", view="tensorlens", unit="model", version=2, work=work)
+@register(title="TensorLens", view="tensorlens", unit="model", version=2, work=work, by_layer=False)
 def tensorlens(model: OpenedModel, inputs: Inputs, params: Params, report: Report) -> Iterator[Row]:
     """Split each token's final hidden state, and its logit, into what every token contributes.
 

@@ -8,6 +8,7 @@ import streamlit as st
 COLUMNS = 3
 MANY, FIRST = 9, 6  # of more parameters than many, the first are seen at once
 NOT_SET = "not set"
+BUNDLED = "not set: the bundled text"
 
 
 def parameters(declared: Iterable[Mapping[str, Any]], prefix: str) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def _widget(field: Mapping[str, Any], key: str) -> Any:
     if field["type"] in ("int", "float"):
         return _number(field, label, key, help_text)
     text = ", ".join(map(str, default)) if isinstance(default, tuple | list) else default
-    typed = st.text_input(label, value=text or "", key=key, help=help_text, placeholder=NOT_SET)
+    hint = BUNDLED if field.get("reads") else NOT_SET
+    typed = st.text_input(label, value=text or "", key=key, help=help_text, placeholder=hint)
     return typed.strip() or None
 
 

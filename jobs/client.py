@@ -79,6 +79,8 @@ class Client(Models):
         declared = Catalog.load(self.home).analysis(analysis)
         checked = self._checked(declared, params, restrict_to_roots=restrict_to_roots)
         model = self.resolve(model, restrict_to_roots=restrict_to_roots)
+        if layers != patterns.ALL and not declared.get("by_layer", True):
+            raise JobError(f"{analysis} works on the whole model: leave --layers out")
         views = any(checked.get(name) for name in predicted.VIEWS)
         if declared["unit"] != "training" and not views:
             patterns.check(layers, self.store.labels(model)["layer"])

@@ -41,10 +41,7 @@ class Tally:
             state = stopped or "INTERRUPTED"
             word = "cancelled" if state == "CANCELLED" else "interrupted"
             if total == 1:
-                return (
-                    state,
-                    f"{word} before its end; resume goes on from what it kept, if anything",
-                )
+                return state, f"{word} before its end; resume goes on from what it kept"
             return state, f"{word} after {ended} of {total} units; resume continues there"
         if failed:
             return "FAILED", f"{failed} of {total} units failed; the others' results are kept"

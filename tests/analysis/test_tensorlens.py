@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.inputs import Inputs
@@ -241,3 +242,20 @@ def test_an_unknown_family_is_refused_before_the_launch(tmp_path):
     GPTNeoXForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(NotRunnable, match="cannot be frozen here"):
         work(OpenedModel.open(tmp_path).source, Params(), ())
+
+
+def test_a_model_that_gives_nan_is_said_to_be_damaged(tmp_path):
+    with torch.no_grad():
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+                num_attention_heads=4, max_position_embeddings=32,
+            )
+        )  # fmt: skip
+        model.model.layers[0].self_attn.k_proj.weight[0, 0] = torch.nan
+    model.save_pretrained(tmp_path / "model")
+    np.save(tmp_path / "ids.npy", np.arange(1, 33))
+    opened = OpenedModel.open(tmp_path / "model")
+    inputs = Inputs(opened, str(tmp_path / "ids.npy"))
+    with pytest.raises(NotRunnable, match=r"gives NaN or infinity .*damaged"):
+        list(tensorlens(opened, inputs, Params(length=8), Quiet()))

@@ -172,3 +172,11 @@ def test_a_view_without_a_panel_gets_the_plain_one(view):
     from app.views.parts.panels import panel
 
     assert panel(view).__module__.endswith(".plain")
+
+
+def test_an_analysis_of_the_whole_model_asks_for_no_layers(fresh, opened):
+    fresh.analyses["made_up"] = {**fake_client.MADE_UP, "by_layer": False}
+    at = opened(fresh, "analyses?model=tiny&analysis=made_up&glob=blocks.0.*")
+    assert "glob" not in [field.key for field in at.text_input]
+    button(at, "Launch").click().run()
+    assert fresh.calls[0][4] == "*"

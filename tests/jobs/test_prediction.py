@@ -9,6 +9,7 @@ import pytest
 from analysis.registry import AnalysisError, Work
 from jobs import memory
 from jobs.client import Client
+from jobs.errors import JobError
 from tests.jobs import made_up
 from tests.jobs.made_up import Launch, never, state
 
@@ -89,3 +90,9 @@ def test_single_matrices_are_predicted_in_words(client: Client, model: Path, ana
     assert (found["refused"], found["seconds"]) == ("", None)
     assert ("stored spectra" in found["words"]) == (analysis == "welore")
     assert "No layer is named x" in client.predict(name, analysis, {}, "x")["refused"]
+
+
+def test_layers_cannot_be_chosen_where_they_have_no_effect(client: Client, model: Path) -> None:
+    name = client.add_model(str(model))
+    with pytest.raises(JobError, match="tensorlens works on the whole model: leave --layers out"):
+        client.submit(name, "tensorlens", {}, "blocks.0.*")

@@ -1,13 +1,14 @@
 """Which token's output is explained, which of its logits, and whether the map gives them."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from analysis.networks.errors import BadInput, NotRunnable
+from analysis.networks.errors import BadInput, NotRunnable, gives_nan
 from analysis.networks.inputs import Inputs
 from analysis.networks.lens.frozen import Frozen, missed, run
 
@@ -77,6 +78,8 @@ def explained(frozen: Frozen, position: int, token: int | None, inputs: Inputs) 
 def check_map(frozen: Frozen, name: str) -> None:
     """Raise NotRunnable where the frozen map is not the model's own at this window."""
     found = frozen.span().incompleteness
+    if not math.isfinite(found):
+        raise gives_nan(name)
     if not found <= MOST_MISSED:
         raise NotRunnable(
             f"the frozen map of {name} misses {found:.2g} of the model's own output, so its blocks "

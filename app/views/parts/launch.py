@@ -24,7 +24,7 @@ TRAINS = "sample"  # what a training job is filed under: its text and recipe are
 def form(client: Any, declared: Mapping[str, Any], models: pd.DataFrame) -> str | None:
     """Draw the form of one analysis; return the model that is chosen, None where none does."""
     unit = declared["unit"]
-    model, layers, device = _subject(unit, models)
+    model, layers, device = _subject(unit, models, by_layer=declared.get("by_layer", True))
     if model is None:
         states.empty(
             "No folder of checkpoints here",
@@ -39,8 +39,8 @@ def form(client: Any, declared: Mapping[str, Any], models: pd.DataFrame) -> str 
     return model
 
 
-def _subject(unit: str, models: pd.DataFrame) -> tuple[str | None, str, str]:
-    """Ask what the analysis is to work on: model, layers and device."""
+def _subject(unit: str, models: pd.DataFrame, *, by_layer: bool) -> tuple[str | None, str, str]:
+    """Ask what the analysis is to work on: model, layers where it takes some, and device."""
     if unit == TRAINING:
         st.caption("Trains a small model of its own on the bundled text: there is none to choose.")
         return TRAINS, "*", permalink.choice("Device", list(DEVICES), "device")
@@ -51,10 +51,13 @@ def _subject(unit: str, models: pd.DataFrame) -> tuple[str | None, str, str]:
     with columns[0]:
         key = "series" if unit == SERIES else "model"
         model = permalink.choice("Model", list(fitting["name"]), key, always=True)
+    layers = "*"
     with columns[1]:
-        layers = permalink.words(
-            "Layers", "glob", "*", help="Names with * and ?, such as blocks.3.*; several by commas"
-        )
+        if by_layer:
+            layers = permalink.words(
+                "Layers", "glob", "*",
+                help="Names with * and ?, such as blocks.3.*; several by commas",
+            )  # fmt: skip
     with columns[2]:
         device = permalink.choice("Device", list(DEVICES), "device")
     return model, layers or "*", device
