@@ -9,9 +9,11 @@ import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
+WHOLE = {"width": 1440, "height": 2200}  # of a page: streamlit scrolls inside of the window
 # Fields are filled as a user would, with numbers small enough for a test; what is expected is in
 # the analysis' own panel.
 LAUNCHES = {
+    "welore": ({"Target reduction": "0.3"}, "*", r"of all ranks fall below this threshold"),
     "entanglement": ({"Draws": "4"}, "blocks.0.*", r"deficit"),
     "attention_entanglement": ({"Windows": "3", "Longest": "32"}, "*", r"per octave"),
     "hessian_rank": (
@@ -20,7 +22,7 @@ LAUNCHES = {
         r"trace",
     ),
     "stable_rank_training": (
-        {"Epochs": "18", "Epoch steps": "2", "Hidden": "64", "Blocks": "2"},
+        {"Epochs": "18", "Steps of an epoch": "2", "Width": "64", "Blocks": "2"},
         None,
         r"stable rank",
     ),
@@ -32,17 +34,26 @@ def came_to_rest(page):
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
 
 
+def fill(page, label, value):
+    """Type a number into its field, which may lie under the further settings."""
+    field = page.get_by_role("spinbutton", name=label, exact=True)
+    more = page.get_by_text(re.compile(r"^\d+ more settings$"))
+    page.get_by_role("button", name="Launch").wait_for()
+    if not field.is_visible() and more.count():
+        more.click()
+    field.fill(value)
+    field.press("Enter")
+    expect(field).to_have_value(value)
+    came_to_rest(page)
+
+
 @pytest.mark.parametrize("name", LAUNCHES)
 def test_each_analysis_is_launched_from_the_page_and_drawn(profiled, visit, screenshots, name):
     fields, layers, expected = LAUNCHES[name]
     about = f"&model=sample&glob={layers}" if layers else ""
     page = visit(f"analyses?analysis={name}{about}")
     for label, value in fields.items():
-        field = page.get_by_role("spinbutton", name=label, exact=True)
-        field.fill(value)
-        field.press("Enter")
-        expect(field).to_have_value(value)
-        came_to_rest(page)
+        fill(page, label, value)
     page.get_by_role("button", name="Launch").click()
     expect(page).to_have_url(re.compile("job="))
     expect(page.get_by_text("Done: 1 of 1 units").or_(page.get_by_text(re.compile(
@@ -51,6 +62,7 @@ def test_each_analysis_is_launched_from_the_page_and_drawn(profiled, visit, scre
     came_to_rest(page)
     expect(page.get_by_text(re.compile(expected, re.IGNORECASE)).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.set_viewport_size(WHOLE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.reload()
@@ -59,6 +71,35 @@ def test_each_analysis_is_launched_from_the_page_and_drawn(profiled, visit, scre
         page.wait_for_timeout(1500)
         picture = page.screenshot(path=screenshots / f"{name}-{scheme}.png", full_page=True)
         assert len(picture) > 20_000
+
+
+def test_a_training_run_is_watched_cancelled_and_resumed(profiled, visit):
+    page = visit("analyses?analysis=stable_rank_training")
+    for label, value in {"Epochs": "40", "Steps of an epoch": "10"}.items():
+        fill(page, label, value)
+    page.get_by_role("button", name="Launch").click()
+    bar = page.get_by_text(re.compile(r"stable_rank_training of sample .* (\d+) %"))
+    expect(bar).to_be_visible(timeout=60_000)
+    seen = set()
+    for _ in range(30):
+        seen.add(re.search(r"(\d+) %", bar.inner_text())[1])
+        if len(seen) == 4:
+            break
+        page.wait_for_timeout(1000)
+    assert len(seen) == 4, f"in 30 s the bar showed only {seen}"
+    page.wait_for_selector(".js-plotly-plot .main-svg")  # rows are drawn while it runs
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("cancelled before its end").first).to_be_visible(timeout=30_000)
+    before = kept_steps(profiled)
+    assert before, "the cancelled run kept no checkpoint"
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Done: 1 of 1 units")).to_be_visible(timeout=420_000)
+    assert before < kept_steps(profiled)
+
+
+def kept_steps(server):
+    """Return the checkpoints that the home holds."""
+    return {str(path) for path in (server.home / "runs").glob("*/step_*")}
 
 
 def test_checkpoints_that_a_run_kept_are_replayed(profiled, visit, screenshots):
@@ -77,6 +118,8 @@ def test_checkpoints_that_a_run_kept_are_replayed(profiled, visit, screenshots):
     expect(page.get_by_text("Done: 1 of 1 units")).to_be_visible(timeout=120_000)
     page.wait_for_selector(".js-plotly-plot .main-svg")
     came_to_rest(page)
+    page.set_viewport_size(WHOLE)
+    page.wait_for_timeout(1500)
     page.screenshot(path=screenshots / "stable_rank-light.png", full_page=True)
 
 
@@ -93,6 +136,7 @@ def test_a_slider_on_trade_offs_answers(profiled, visit, screenshots):
     page = visit("rank_tradeoffs?model=sample")
     page.wait_for_selector(".js-plotly-plot .main-svg")
     came_to_rest(page)
+    page.set_viewport_size(WHOLE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(1500)
