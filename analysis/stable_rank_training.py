@@ -47,7 +47,7 @@ class Params(Settings):
         default=75, metadata={"help": "epochs to train; a decision needs w + 1", "min": 1}
     )
     epoch_steps: int = field(
-        default=15,
+        default=10,
         metadata={"title": "Steps of an epoch", "help": "optimizer steps of one epoch", "min": 1},
     )
     hidden: int = field(
