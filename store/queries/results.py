@@ -61,8 +61,8 @@ left join result_welore w on w.layer = c.layer and w.unit = c.unit"""
 def results(cursor: Cursor, job: str) -> pa.Table:
     """Return a job's rows: label, status, message, then every column of its analysis.
 
-    A label that failed, was all zero or is not finished has one row of nulls. Units that a job
-    only made for its own use, such as the spectra of a classification, show when they failed.
+    A label that failed, was all zero or is not finished has one row of nulls. What a job only made
+    or found for its own use, such as the spectra of a classification, shows when it failed.
     Raises StoreError when there is no such job.
     """
     table = result_table(require_job(cursor, job))
@@ -75,7 +75,8 @@ def results(cursor: Cursor, job: str) -> pa.Table:
             coalesce(nullif(u.message, ''), ju.message, '') as message{columns}
         from job_unit ju join job j on j.id = ju.job left join unit u on u.key = ju.unit {rows}
         where ju.job = $job
-            and (u.analysis is null or u.analysis = j.analysis or u.state = 'failed')
+            and (u.analysis = j.analysis or u.state = 'failed'
+                or (u.analysis is null and ju.state <> 'done'))
         order by ju.position, ju.label{", r.row" if found else ""}""",
         job=job,
     )
