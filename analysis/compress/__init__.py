@@ -1,1 +1,1 @@
-"""Low-rank compression: how much each layer keeps, and in which form. Without weights, no torch."""
+"""Compression: methods, rank allocation, storage forms, calibration, export."""

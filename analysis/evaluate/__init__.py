@@ -1,0 +1,1 @@
+"""Measuring a model: loss and its uncertainty, tasks, size, speed."""
