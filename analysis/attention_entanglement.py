@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from analysis.networks.errors import BadInput, NotRunnable, gives_nan
-from analysis.networks.inputs import Inputs, check_text
+from analysis.networks.inputs import Inputs, check_text, text_field
 from analysis.networks.opened import OpenedModel
 from analysis.networks.positions import positions
 from analysis.numerics.columns import note
@@ -46,13 +46,7 @@ RATE = 2e10  # operations a second of a forward pass
 class Params:
     """Which text, cut into how many windows of which lengths."""
 
-    text: str | None = field(
-        default=None,
-        metadata={
-            "help": "a text file (or .npy of token ids); none: the bundled held-out text",
-            "reads": "text",
-        },
-    )
+    text: str | None = text_field()
     windows: int = field(
         default=16, metadata={"help": "windows of text that are averaged", "min": 1, "max": 1024}
     )

@@ -28,7 +28,7 @@ from analysis.networks.hessian.chain_objective import LOSSES, Chained, of_arrays
 from analysis.networks.hessian.objectives import Objective, check_task, of_text
 from analysis.networks.hessian.parameter_groups import Group, groups_of
 from analysis.networks.hessian.work import predict, run_of, sizes_of
-from analysis.networks.inputs import Inputs
+from analysis.networks.inputs import TEXT_OR_DATA, Inputs, text_field
 from analysis.networks.opened import OpenedModel
 from analysis.numerics.hessian.columns import Circumstances, Measured, Subject
 from analysis.numerics.hessian.measures import Probes, Progress, estimated, exact
@@ -47,15 +47,7 @@ class Params:
             "choices": ("layers", "whole"),
         },
     )
-    text: str | None = field(
-        default=None,
-        metadata={
-            "help": "a text file, .npy of token ids, table of labelled texts (classifiers), or "
-            ".npz with X and Y (chains of layers); none: the bundled held-out text, or seeded "
-            "Gaussian inputs for a chain",
-            "reads": "text",
-        },
-    )
+    text: str | None = text_field(TEXT_OR_DATA)
     windows: int = field(
         default=4, metadata={"help": "windows of text, or labelled texts", "min": 1}
     )

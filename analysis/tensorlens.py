@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from analysis.networks.errors import BadInput, NotRunnable
-from analysis.networks.inputs import Inputs, check_text
+from analysis.networks.inputs import Inputs, check_text, text_field
 from analysis.networks.lens import target as lens_target
 from analysis.networks.lens.contributions import contributions, frobenius
 from analysis.networks.lens.cost import cost
@@ -42,13 +42,7 @@ SPANS = ("whole", "each block", "up to each block")
 class Params:
     """Which window of the text, which blocks, and what is estimated."""
 
-    text: str | None = field(
-        default=None,
-        metadata={
-            "help": "a text file (or .npy of token ids); none: the bundled held-out text",
-            "reads": "text",
-        },
-    )
+    text: str | None = text_field()
     window: int = field(default=0, metadata={"help": "window of the text, from 0", "min": 0})
     length: int = field(default=48, metadata={"help": "tokens in the window", "min": 2, "max": 128})
     start: int = field(default=0, metadata={"help": "first block of the span", "min": 0})

@@ -1,14 +1,9 @@
-"""The base that an adapter's own configuration names, found before anything of it is opened.
-
-Without torch, in the order in which `analysis.weights.bases` looks for it.
-"""
+"""The base that an adapter's own configuration names, found before anything of it is opened."""
 
 import json
 from pathlib import Path
 
-CONFIGURATION = "adapter_config.json"
-WEIGHTS = "adapter_model."
-BUNDLED = "rankscope/sample"  # the name under which the sample's adapter was saved
+from analysis.weights.folders import ADAPTER, SAMPLE, name_of_base, path_of_base
 
 
 def named(path: str) -> Path | None:
@@ -17,15 +12,10 @@ def named(path: str) -> Path | None:
     None for what is no adapter, or names the sample, or an id.
     """
     folder = Path(path).expanduser()
-    if folder.name.startswith(WEIGHTS):
+    if folder.name.startswith(f"{ADAPTER}."):
         folder = folder.parent
     try:
-        said = json.loads((folder / CONFIGURATION).read_text())
-        name = str(said["base_model_name_or_path"]).strip()
-    except (OSError, ValueError, TypeError, KeyError):
+        name = name_of_base(json.loads((folder / "adapter_config.json").read_bytes()))
+        return path_of_base(folder, name) if name and name != SAMPLE else None
+    except (OSError, ValueError, AttributeError):
         return None  # its opening says what is wrong with it
-    if not name or name == BUNDLED:
-        return None
-    place = Path(name).expanduser()
-    places = (folder / place, folder.parent / place.name, place)
-    return next((found for found in places if found.exists()), None)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis import sample, weights
+from analysis import weights
+from analysis.networks.inputs import Inputs
 from analysis.registry import AnalysisError
 from analysis.sample import corpus
 from jobs.tasks import Recall, Remembered, Whole, digest
@@ -94,9 +95,7 @@ def _of_source(source: Any, sha256: Hash) -> list[Any]:
 
 
 def _text(value: Any, sha256: Hash) -> str:
-    if value is None:
-        return hashlib.sha256(sample.text("heldout").encode()).hexdigest()
-    return sha256(Path(value))
+    return Inputs().sha256 if value is None else sha256(Path(value))
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compress.curves import Layer
+from analysis.weights.labels import noise_key
 from jobs.errors import JobError
 
 
@@ -80,11 +81,6 @@ def stamp(store: Any, model: str, labels: pd.DataFrame) -> str:
     told = labels.to_json(), sorted(store.known_spectra(keys)["key"])
     told += (store.model(model).to_json(), store.tensors(model)[["name", "bytes"]].to_json())
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def noise_key(rows: int, cols: int, seed: int) -> str:
-    """Return the key of the stored noise of a shape, as `analysis.weights.matrix` makes it."""
-    return f"noise-{rows}x{cols}-seed{seed}"
 
 
 def _by_key(store: Any, keys: Sequence[str]) -> dict[str, Layer]:

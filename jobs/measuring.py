@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from analysis.registry import AnalysisError
-from analysis.weights.matrix import NonFinite, ZeroMatrix
+from analysis.weights.matrix import ZeroMatrix
 from jobs import rows
 from jobs.errors import JobError
-from jobs.tasks import Outcome, State, Task
+from jobs.tasks import Outcome, Task
 from store.errors import StoreError
 
 ZERO = "every entry is zero: there is nothing to measure"
@@ -51,7 +51,7 @@ def zero(outcome: Outcome) -> Outcome:
 
 def failed(task: Task, error: Exception) -> Outcome:
     """Return the outcome of a unit that failed by this error."""
-    if isinstance(error, AnalysisError | NonFinite | JobError | StoreError):
+    if isinstance(error, AnalysisError | JobError | StoreError):
         return Outcome("failed", str(error))
     return Outcome("failed", _sentence(task, error), detail=_place(error))
 
@@ -64,14 +64,13 @@ def versions() -> dict[str, str]:
 
 
 def _rows(task: Task, measure: Callable[[], Iterable[Any]]) -> Outcome:
-    state: State = "done"
     try:
         found, arrays = rows.table(measure(), task.columns)
     except ZeroMatrix as error:
         return Outcome("zero", str(error))
     except Exception as error:  # noqa: BLE001  an analysis may raise anything: its unit fails
         return failed(task, error)
-    return Outcome(state, rows=found, arrays=arrays)
+    return Outcome("done", rows=found, arrays=arrays)
 
 
 def _sentence(task: Task, error: Exception) -> str:

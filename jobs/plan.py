@@ -116,7 +116,7 @@ def predict(request: Request) -> dict[str, Any]:
         names = [ref.label.layer for ref in _refs(request, source, _views(request.params))]
         work = prediction.of(request.analysis["name"], source, request.params, names)
     except (AnalysisError, JobError) as error:
-        return prediction.refused(str(error))
+        return predicted.said(refused=str(error))
     return prediction.say(work, _what(request), names)
 
 
@@ -140,12 +140,8 @@ def _source(request: Request) -> Any:
 
 
 def _open(path: str, allow_pickle: bool, base: str | None) -> Any:
-    path, base = _bundled(path), base and _bundled(base)
-    return whole.open_model(path, base, allow_pickle=allow_pickle)
-
-
-def _bundled(path: str) -> str:
-    return str(sample.MODEL) if path == "sample" else path
+    place = sample.MODEL if path == "sample" else path  # a base by that name is found by itself
+    return weights.open_model(place, base=base, allow_pickle=allow_pickle)
 
 
 def _refs(request: Request, source: Any, views: dict[str, bool]) -> list[Any]:

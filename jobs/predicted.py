@@ -23,19 +23,20 @@ def of_matrices(
     names = matrices["layer"].astype(str)
     matched = matrices[[layers.matches(name, patterns) for name in names]]
     if matrices.empty:
-        return _said(refused="This model has no weight matrix to analyse.")
+        return said(refused="This model has no weight matrix to analyse.")
     if matched.empty and any(params.get(name) for name in VIEWS):
-        return _said(f"The heads or slices named {patterns}, if the model has them.")
+        return said(f"The heads or slices named {patterns}, if the model has them.")
     if matched.empty:
-        return _said(refused=f"No layer is named {patterns}: see the names on Models.")
+        return said(refused=f"No layer is named {patterns}: see the names on Models.")
     entries = text.count(entries_of[list(matched["layer"])].sum())
     what = f"{len(matched)} of {len(matrices)} matrices, {entries} entries"
     if declared["unit"] == "spectra":
-        return _said(
+        return said(
             f"Reads the stored spectra of {what}; those that are missing are computed first."
         )
-    return _said(f"{what}: one decomposition each, fewer where views or results are shared.")
+    return said(f"{what}: one decomposition each, fewer where views or results are shared.")
 
 
-def _said(words: str = "", *, refused: str = "") -> dict[str, Any]:
+def said(words: str = "", *, refused: str = "") -> dict[str, Any]:
+    """Return a prediction of neither memory nor time: words, or why it cannot be done at all."""
     return {"words": words, "bytes": 0, "seconds": None, "refused": refused}

@@ -55,8 +55,3 @@ def say(work: Work | None, what: str, layers: Sequence[str]) -> dict[str, Any]:
     except TooLarge as error:
         return {**said, "refused": str(error)}
     return {**said, "refused": ""}
-
-
-def refused(sentence: str) -> dict[str, Any]:
-    """Return the prediction for what cannot be done at all."""
-    return {"words": "", "bytes": 0, "seconds": None, "refused": sentence}

@@ -39,13 +39,7 @@ def open_source(whole: Whole) -> Any:
     """Return the headers of what is worked on, None for a training run. Raises AnalysisError."""
     if whole.unit == "training":
         return None
-    return open_model(whole.path, whole.base, allow_pickle=whole.allow_pickle)
-
-
-def open_model(path: str, base: str | None, *, allow_pickle: bool) -> Any:
-    """Return a model's headers, those of a difference when it has a base."""
-    more = {"base": base} if base else {}
-    return weights.open_model(path, allow_pickle=allow_pickle, **more)
+    return weights.open_model(whole.path, base=whole.base, allow_pickle=whole.allow_pickle)
 
 
 def keyed(task: Task, source: Any, sha256: contents.Hash) -> tuple[Task, list[Any]]:

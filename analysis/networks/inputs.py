@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,18 @@ from analysis.networks.transformer import Task
 from analysis.weights.source import Source
 
 BUNDLED = "bundled held-out text"
+TEXT = f"a text file (or .npy of token ids); none: the {BUNDLED}"
+TEXT_OR_DATA = (
+    "a text file, .npy of token ids, table of labelled texts (classifiers), or .npz with X and Y "
+    f"(chains of layers); none: the {BUNDLED}, or seeded Gaussian inputs for a chain"
+)
 LONG_TOKEN = 32  # characters: a prefix of this many for each token is enough to cut from
 SPACE = "\u2581"  # how SentencePiece writes the space before a word
+
+
+def text_field(words: str = TEXT) -> Any:
+    """Declare the parameter that names what `Inputs` reads, in words that say what it may be."""
+    return field(default=None, metadata={"help": words, "reads": "text"})
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 from analysis.weights import lora
 from analysis.weights.bases import Modules, find_base
 from analysis.weights.changes import Changes
+from analysis.weights.facts import read_object
 from analysis.weights.files import adapter_file, read_file
 from analysis.weights.header import BadModel, Stored
 from analysis.weights.source import Source
@@ -65,13 +66,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     path = folder / "adapter_config.json"
     if not path.is_file():
         raise BadModel(f"{folder} has an adapter's weights and no {path.name}: copy that as well")
-    try:
-        config = json.loads(path.read_bytes())
-    except (ValueError, OSError):
-        config = None
-    if not isinstance(config, dict):
-        raise BadModel(f"{path} is no JSON object: copy or download it again")
-    return config
+    return read_object(path)
 
 
 def _check_type(folder: Path, method: str, config: Mapping[str, Any]) -> None:

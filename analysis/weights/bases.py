@@ -6,12 +6,11 @@ from typing import Any
 
 from analysis import sample
 from analysis.weights import hub
-from analysis.weights.files import weight_files
+from analysis.weights.folders import SAMPLE, name_of_base, path_of_base
 from analysis.weights.header import BadModel, Stored
 from analysis.weights.names import own
 from analysis.weights.source import Source
 
-SAMPLE = "rankscope/sample"  # the bundled model, under which its adapter was saved
 SAMPLES = (SAMPLE, "sample")  # the second is what commands call it
 
 
@@ -25,7 +24,7 @@ def find_base(
     """
     if base is not None:
         return open_base(base, allow_pickle=allow_pickle)
-    named = str(config.get("base_model_name_or_path") or "").strip()
+    named = name_of_base(config)
     if not named:
         raise BadModel(f"{folder} does not name its base model: give it with --base MODEL")
     place = _place(folder, named)
@@ -53,15 +52,8 @@ def open_base(path: str | Path, *, allow_pickle: bool) -> Source:
 def _place(folder: Path, named: str) -> Path | None:
     if named == SAMPLE:
         return sample.MODEL
-    path = Path(named).expanduser()
-    for place in (folder / path, folder.parent / path.name, path):
-        if place.is_file() or (place.is_dir() and _holds_model(place) and place != folder):
-            return place
-    return hub.cached(named) if hub.looks_like_id(named) else None
-
-
-def _holds_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file() or bool(weight_files(folder))
+    place = path_of_base(folder, named)
+    return hub.cached(named) if place is None and hub.looks_like_id(named) else place
 
 
 class Modules:

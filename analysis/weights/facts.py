@@ -39,8 +39,11 @@ class Facts:
 def read_config(folder: Path) -> dict[str, Any]:
     """Return a folder's `config.json`, {} without one. Raises BadModel when it is corrupt."""
     path = folder / "config.json"
-    if not path.is_file():
-        return {}
+    return read_object(path) if path.is_file() else {}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds. Raises BadModel when it is corrupt."""
     try:
         config = json.loads(path.read_bytes())
     except (ValueError, OSError):

@@ -5,13 +5,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from analysis.weights.folders import ADAPTER, PICKLES, weight_files
 from analysis.weights.header import BadModel, Stored, read_header
 
-ADAPTER = "adapter_model"
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
-PICKLES = {".pt", ".pth", ".th", ".bin", ".ckpt"}
-# What trainers write beside the weights.
-NOT_WEIGHTS = re.compile(r"^(training_args|optimizer|scheduler|scaler|rng_state.*)\.(bin|pt|pth)$")
 # Suffixes, and the file and index that Hugging Face's tools write.
 LAYOUTS = (
     ({".safetensors"}, "model.safetensors", "*.safetensors.index.json"),
@@ -48,18 +45,6 @@ def read_folder(folder: Path, *, allow_pickle: bool = False) -> list[Stored]:
             sharded = all(SHARD.search(path.stem) for path in files)
             return _shards(files, allow_pickle) if sharded else []
     return []
-
-
-def weight_files(folder: Path, suffixes: set[str] | None = None) -> list[Path]:
-    """Return the files of a folder that can hold weights, by name."""
-    wanted = suffixes or {".safetensors", *PICKLES}
-    found = (p for p in folder.iterdir() if p.suffix in wanted and not NOT_WEIGHTS.match(p.name))
-    return sorted(p for p in found if p.is_file() or p.is_symlink())
-
-
-def is_adapter(folder: Path) -> bool:
-    """Say whether a folder holds a PEFT adapter."""
-    return (folder / "adapter_config.json").is_file() or any(folder.glob(f"{ADAPTER}.*"))
 
 
 def adapter_file(folder: Path) -> Path:

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from analysis.weights.files import PICKLES, weight_files
+from analysis.weights.folders import PICKLES, weight_files
 from analysis.weights.header import BadModel
 
 ID = re.compile(r"^[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?$")

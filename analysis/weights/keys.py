@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from analysis.weights.files import PICKLES
+from analysis.weights.folders import PICKLES
 from analysis.weights.header import BadModel, read_header
 from analysis.weights.pickles import read_pickle
 from analysis.weights.refs import MatrixRef

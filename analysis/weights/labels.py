@@ -1,4 +1,4 @@
-"""What a matrix is called, and the spectrum that is kept of it."""
+"""What a matrix is called, and the spectrum that is kept of it; without torch."""
 
 from dataclasses import dataclass
 
@@ -38,3 +38,8 @@ class LayerSpectrum:
     label: Label
     spectrum: Spectrum
     dtype: str  # as stored
+
+
+def noise_key(rows: int, cols: int, seed: int) -> str:
+    """Return the key under which the noise spectrum of a shape is stored."""
+    return f"noise-{rows}x{cols}-seed{seed}"

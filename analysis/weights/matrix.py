@@ -32,6 +32,7 @@ from analysis.registry import AnalysisError
 from analysis.weights.labels import Label as Label
 from analysis.weights.labels import LayerSpectrum as LayerSpectrum
 from analysis.weights.labels import Spectrum as Spectrum
+from analysis.weights.labels import noise_key
 
 HARMLESS = 1e-2  # of the noise floor: an error of the decomposition that no measure can see
 HARMLESS_IN_NOISE = 1e-8  # of the edge of a generated matrix
@@ -231,8 +232,3 @@ class Matrix:
     @property
     def _tall_shape(self) -> tuple[int, int]:
         return max(self.shape), min(self.shape)
-
-
-def noise_key(rows: int, cols: int, seed: int) -> str:
-    """Return the key under which the noise spectrum of a shape is stored."""
-    return f"noise-{rows}x{cols}-seed{seed}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from analysis.weights import hub
 from analysis.weights.facts import read_config
-from analysis.weights.files import ADAPTER, is_adapter, read_file, read_folder, weight_files
+from analysis.weights.files import read_file, read_folder
+from analysis.weights.folders import ADAPTER, is_adapter, weight_files
 from analysis.weights.header import BadModel
 from analysis.weights.series import steps_in
 from analysis.weights.source import Kind, Source

@@ -14,7 +14,7 @@ from torch import Tensor
 from analysis.numerics.low_rank import LowRank
 from analysis.numerics.row_blocks import Rows
 from analysis.weights import lora
-from analysis.weights.files import PICKLES
+from analysis.weights.folders import PICKLES
 from analysis.weights.pickles import read_pickle
 from analysis.weights.refs import MatrixRef
 from analysis.weights.updates import Part

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.weights.files import SHARD, weight_files
+from analysis.weights.files import SHARD
+from analysis.weights.folders import weight_files
 
 # "500", "step_00500", "epoch-03", and without a separator only after a word that means a step, so
 # that "resnet20" is a model and no checkpoint.

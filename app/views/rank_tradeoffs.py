@@ -156,12 +156,7 @@ def _cards(point: Point, allocation: str, form: str) -> None:
         ("Left dense", f"{point.left_dense} of {len(point.layers)}", rule),
         ("On disk", quantities.size(point.bytes), f"{quantities.size(point.of_bytes)} dense"),
     )
-    with st.container(horizontal=True):
-        for title, value, beside in cards:
-            st.metric(
-                title, value, beside, border=True, delta_color="off", delta_arrow="off",
-                width="stretch", height="stretch",
-            )  # fmt: skip
+    chart.cards((*card, "") for card in cards)
 
 
 def _curve(found: Tradeoffs, point: Point, allocation: str, form: str, objective: str) -> None:

@@ -6,7 +6,8 @@ import torch
 
 from analysis.numerics import row_blocks
 from analysis.numerics.row_blocks import InMemory, assembled, shuffled_entries
-from analysis.weights.matrix import Label, Matrix, Spectrum, noise_key
+from analysis.weights.labels import noise_key
+from analysis.weights.matrix import Label, Matrix, Spectrum
 from tests.matrices import planted
 
 LABEL = Label("blocks.0.q", "model.q.weight", "q", 0)

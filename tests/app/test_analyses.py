@@ -9,16 +9,7 @@ import pytest
 from app.views.parts import launch, results
 from jobs.errors import JobError
 from tests.app import fake_client
-
-
-def words(at):
-    kinds = ("caption", "markdown", "info", "warning", "error", "subheader")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
-
-
-def button(at, label):
-    [found] = [b for b in at.button if b.label == label]
-    return found
+from tests.app.seen import button, words
 
 
 def test_a_made_up_analysis_has_a_form_and_is_launched_with_what_it_says(fresh, opened):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.seen import words
 from tests.app.test_entanglement_plots import ROW, attention_rows
 
 CUT = {
@@ -32,11 +33,6 @@ def drawn(view, rows):
     at = AppTest.from_function(page, args=(view, rows), default_timeout=20).run()
     assert not at.exception
     return at
-
-
-def words(at):
-    kinds = ("caption", "markdown", "subheader")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
 
 
 def test_the_headline_numbers_of_the_chosen_layer():

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app.plots import hessian as plots
 from app.plots.figure import MOST_POINTS
 from app.plots.plotly import render_plotly
+from tests.app.seen import words
 
 GRID = np.linspace(-2, 2, 64)
 
@@ -160,11 +161,6 @@ def drawn(rows, *, running=False):
     at = AppTest.from_function(script, args=(rows, running), default_timeout=30).run()
     assert not at.exception
     return at
-
-
-def words(at):
-    kinds = ("caption", "info", "warning", "subheader", "markdown")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
 
 
 def test_an_exact_row_has_its_cards_and_eigenvalues():

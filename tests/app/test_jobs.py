@@ -9,16 +9,7 @@ import pytest
 from app.views.parts import results, running
 from jobs.errors import JobError
 from tests.app import fake_client
-
-
-def words(at):
-    kinds = ("caption", "markdown", "info", "warning", "error", "subheader")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
-
-
-def button(at, label):
-    [found] = [b for b in at.button if b.label == label]
-    return found
+from tests.app.seen import button, words
 
 
 def test_rows_of_a_made_up_analysis_are_bars_and_a_table(fresh, opened):

@@ -4,11 +4,7 @@ import pandas as pd
 
 from jobs.errors import JobError
 from tests.app import fake_client
-
-
-def words(at):
-    kinds = ("caption", "markdown", "info", "error", "subheader")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
+from tests.app.seen import button, words
 
 
 def header(name="found"):
@@ -55,7 +51,7 @@ def test_an_empty_home_says_how_to_begin(empty, opened):
 def test_a_bad_path_is_a_sentence_on_the_page(planted, opened):
     at = opened(planted, "models")
     at.text_input(key="path").set_value("/nowhere")
-    look(at).click().run()
+    button(at, "Look inside").click().run()
     assert at.error[0].value.replace("\\", "") == "/nowhere does not exist: check the path"
 
 
@@ -73,11 +69,10 @@ def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch)
     at = opened(fresh, "models")
     at.text_input(key="path").set_value("models/found")
     at.text_input(key="base").set_value(" models/base ")
-    look(at).click().run()
+    button(at, "Look inside").click().run()
     assert "found" in words(at)
     assert added == []
-    [button] = [b for b in at.button if b.label == "Add this model"]
-    button.click().run()
+    button(at, "Add this model").click().run()
     assert added == [("models/found", "found", "models/base", True)]
     assert at.selectbox(key="model").value == "found"
 
@@ -90,9 +85,8 @@ def test_a_name_that_is_taken_is_a_sentence(fresh, opened, monkeypatch):
     monkeypatch.setattr(type(fresh), "add_model", taken, raising=False)
     at = opened(fresh, "models")
     at.text_input(key="path").set_value("models/found")
-    look(at).click().run()
-    [button] = [b for b in at.button if b.label == "Add this model"]
-    button.click().run()
+    button(at, "Look inside").click().run()
+    button(at, "Add this model").click().run()
     assert "belongs to" in at.error[0].value
 
 
@@ -101,11 +95,6 @@ def test_a_browse_only_server_says_how_models_are_added(planted, opened, monkeyp
     at = opened(planted, "models")
     assert "browse only" in words(at)
     assert [b for b in at.button if b.label == "Look inside"] == []
-
-
-def look(at):
-    [button] = [b for b in at.button if b.label == "Look inside"]
-    return button
 
 
 def test_parameters_of_any_size_are_sorted_as_numbers(planted, opened):
@@ -124,7 +113,7 @@ def test_a_series_says_which_checkpoint_is_analysed(fresh, opened):
 
 def test_looking_inside_nothing_says_what_to_type(planted, opened):
     at = opened(planted, "models")
-    look(at).click().run()
+    button(at, "Look inside").click().run()
     assert "Nothing is typed" in at.error[0].value
 
 
@@ -132,7 +121,7 @@ def test_what_is_found_stands_above_the_header_of_the_chosen_model(planted, open
     monkeypatch.setattr(type(planted), "inspect", lambda *_a, **_k: header())
     at = opened(planted, "models?model=tiny")
     at.text_input(key="path").set_value("models/found")
-    look(at).click().run()
+    button(at, "Look inside").click().run()
     assert [len(table.value) for table in at.dataframe] == [2, 2, 10]
 
 

@@ -1,27 +1,12 @@
 """The rank profile over planted results: what it shows, and that its address says all of it."""
 
 import pandas as pd
-import plotly.io
 import pytest
 
 from app.plots.metric import Metric
 from app.views.parts import notes, selection
 from jobs.errors import JobError, Unreachable
-
-
-def figure(at, key):
-    """Return a drawn plotly figure by the key of its widget."""
-    [chart] = [c for c in at.get("plotly_chart") if c.proto.id.endswith(f"-{key}")]
-    return plotly.io.from_json(chart.proto.spec, skip_invalid=True)
-
-
-def titles(at):
-    return [title.value.replace("\\", "") for title in at.subheader]
-
-
-def words(at):
-    kinds = ("caption", "markdown", "info", "warning", "error")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
+from tests.app.seen import button, titles, words
 
 
 def test_the_grid_stands_beside_the_decay_of_its_first_layer(planted, opened):
@@ -88,8 +73,7 @@ def test_a_comparison_with_a_model_without_spectra_offers_to_compute_them(fresh,
     assert not at.exception
     assert titles(at)[0] == "No spectra of bare yet"
     assert titles(at)[1].endswith("by block and module")
-    [compute] = [button for button in at.button if button.label == "Compute the spectra"]
-    compute.click().run()
+    button(at, "Compute the spectra").click().run()
     assert fresh.calls[0][:3] == ("submit", "bare", "spectrum")
 
 

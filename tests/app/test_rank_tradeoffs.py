@@ -3,31 +3,17 @@
 import base64
 
 import numpy as np
-import plotly.io
 import pytest
 
 from jobs.tradeoffs import Tradeoffs
 from tests.app import fake_client
+from tests.app.seen import button, figure, titles, words
 
 PAGE = "rank_tradeoffs?model=tiny"
 
 
-def titles(at):
-    return [title.value.replace("\\", "") for title in at.subheader]
-
-
-def words(at):
-    kinds = ("caption", "markdown", "info", "warning", "error")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
-
-
 def cards(at):
     return {metric.label: metric.value for metric in at.metric}
-
-
-def figure(at, key):
-    [chart] = [c for c in at.get("plotly_chart") if c.proto.id.endswith(f"-{key}")]
-    return plotly.io.from_json(chart.proto.spec, skip_invalid=True)
 
 
 def numbers(values):
@@ -114,8 +100,7 @@ def test_layers_without_a_spectrum_are_named_and_counted(fresh, opened):
     assert "blocks.0.k" in words(at)
     assert cards(at)["Left dense"] == "1 of 2"
     assert at.slider(key="keep").min == 34  # the missing third cannot be made smaller
-    [compute] = [b for b in at.button if b.label == "Compute the missing spectra"]
-    compute.click().run()
+    button(at, "Compute the missing spectra").click().run()
     assert fresh.calls == [("submit", "half", "spectrum", {}, "*", "auto")]
     assert not [b for b in at.button if "missing" in b.label]
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.seen import words
 from tests.app.test_stable_rank_plots import made
 
 
@@ -18,11 +19,6 @@ def drawn(rows, *, running=False):
     at = AppTest.from_function(script, args=(rows, running), default_timeout=30).run()
     assert not at.exception
     return at
-
-
-def words(at):
-    kinds = ("caption", "info", "success", "warning", "subheader", "markdown")
-    return " ".join(e.value for kind in kinds for e in getattr(at, kind)).replace("\\", "")
 
 
 def test_a_switched_run_has_its_epoch_cards_and_ranks():

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.seen import titles, words
+
 TOKENS = ["<s>", " *bold*", "$x$\n", "`", "[a](b)"]
 SHARE = np.tril(np.full((5, 5), 0.1)) + np.eye(5) * 0.2
 DELETED = {
@@ -45,14 +47,6 @@ def drawn(*rows):
     return at
 
 
-def said(at):
-    return " ".join(e.value for kind in (at.caption, at.info) for e in kind).replace("\\", "")
-
-
-def titles(at):
-    return [found.value.replace("\\", "") for found in at.subheader]
-
-
 def card(at, label):
     [found] = [metric for metric in at.metric if metric.label == label]
     return found.value.replace("\\", "")
@@ -68,7 +62,7 @@ def test_one_row_with_the_deletion_test():
         "The text",
         "Deletion test",
     ]
-    assert "my_*text*.txt, window 0, float32. At token 4: the logit of 'a'." in said(at)
+    assert "my_*text*.txt, window 0, float32. At token 4: the logit of 'a'." in words(at)
     assert at.selectbox(key="lens_target").value == "4"
 
 
@@ -81,10 +75,10 @@ def test_every_reading_can_be_chosen():
         at.selectbox(key="lens_what").set_value(what).run()
         assert not at.exception
     at.selectbox(key="lens_what").set_value("frobenius").run()
-    assert "8 probes: the median standard error is 10 % of a norm" in said(at)
+    assert "8 probes: the median standard error is 10 % of a norm" in words(at)
     at.selectbox(key="lens_what").set_value("logit").run()
     at.selectbox(key="lens_target").set_value("1").run()
-    assert "The logit is that of “·*bold*”" in said(at)
+    assert "The logit is that of “·*bold*”" in words(at)
 
 
 def test_an_encoder_without_a_head_and_without_probes():
@@ -99,7 +93,7 @@ def test_a_logit_that_is_not_there():
     at = drawn(row(logit=np.full((5, 5), np.nan), bias_logit=[np.nan] * 5))
     at.selectbox(key="lens_what").set_value("logit").run()
     assert not at.exception
-    assert "no logit at the outlined token" in said(at)
+    assert "no logit at the outlined token" in words(at)
 
 
 def test_spans_are_chosen_and_compared():
@@ -114,4 +108,4 @@ def test_spans_are_chosen_and_compared():
 
 @pytest.mark.parametrize("rows", [[], [row(share=None, status="failed")]])
 def test_without_a_row_it_says_what_comes(rows):
-    assert "No map yet" in said(drawn(*rows))
+    assert "No map yet" in words(drawn(*rows))

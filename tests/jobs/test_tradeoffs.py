@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from analysis.weights.matrix import noise_key as key_of_the_analysis
+from analysis.weights.labels import noise_key
 from jobs.errors import JobError
-from jobs.linear_layers import noise_key, stamp
+from jobs.linear_layers import stamp
 from jobs.proxy import StoreProxy
 from jobs.tradeoffs import ALLOCATIONS, FORMS, OBJECTIVES, Tradeoffs
 from store import Store
@@ -300,10 +300,6 @@ def test_the_stamp_changes_with_what_is_stored(store):
 def stamped(store):
     proxy = StoreProxy(store)
     return stamp(proxy, "m", proxy.labels("m"))
-
-
-def test_noise_is_asked_for_under_the_name_that_it_is_stored_under():
-    assert noise_key(3, 4, 5) == key_of_the_analysis(3, 4, 5)
 
 
 def test_no_torch_is_needed():

@@ -1,8 +1,6 @@
 """Entanglement of real weights, of a real adapter and of real attention."""
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,11 @@ from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.weights.matrix import Matrix
+from tests.models.folders import FOLDER, needs
 
-FOLDER = Path(os.environ.get("RANKSCOPE_TEST_MODELS", "none"))
 STORIES, ADAPTER = FOLDER / "stories260k", FOLDER / "lora_stories260k_shakespeare"
 MINILM = FOLDER / "all-MiniLM-L6-v2-fp16"
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not STORIES.exists(), reason="RANKSCOPE_TEST_MODELS has no stories260k"),
-]
+pytestmark = [pytest.mark.models, needs(STORIES.name)]
 
 
 def measured(path, draws):

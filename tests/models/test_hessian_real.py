@@ -1,8 +1,5 @@
 """The Hessian of one weight matrix of a trained transformer, as a matrix and from products."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,14 +8,11 @@ from analysis.networks.errors import NotRunnable
 from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
+from tests.models.folders import FOLDER, needs
 
-MODELS = Path(os.environ.get("RANKSCOPE_TEST_MODELS", ""))
-STORIES = MODELS / "stories260k"
-TEXT = MODELS / "eval" / "tinystories_1to400.txt"
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not STORIES.is_dir(), reason="RANKSCOPE_TEST_MODELS has no stories260k"),
-]
+STORIES = FOLDER / "stories260k"
+TEXT = FOLDER / "eval" / "tinystories_1to400.txt"
+pytestmark = [pytest.mark.models, needs(STORIES.name)]
 
 
 def key_block(**params):
@@ -79,14 +73,14 @@ def test_float64_resolves_what_float32_does_not(exact):
     ],
 )
 def test_what_has_no_loss_is_refused_in_a_sentence(name, said):
-    model = OpenedModel.open(MODELS / name)
+    model = OpenedModel.open(FOLDER / name)
     with pytest.raises(NotRunnable, match=said):
         list(hessian_rank(model, Inputs(model), Params(), Quiet()))
 
 
 def test_an_adapter_runs_as_its_base_with_the_update():
-    folder = MODELS / "lora_stories260k_shakespeare"
-    text = MODELS / "eval" / "tinyshakespeare_last10pct.txt"
+    folder = FOLDER / "lora_stories260k_shakespeare"
+    text = FOLDER / "eval" / "tinyshakespeare_last10pct.txt"
     values = {}
     for path, base in ((folder, str(STORIES)), (STORIES, None)):
         model = OpenedModel.open(path, layers=["blocks.0.k"], base=base)

@@ -1,7 +1,6 @@
 """Every real model that the tests are given is profiled, by the job that a user would run."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from analysis.weights import load, open_model
 from jobs import client as clients
 from jobs.client import Client
 from jobs.engine import Local
-from tests.models.folders import FOLDER, given
+from tests.models.folders import FOLDER, given, needs
 
 pytestmark = pytest.mark.models
 
@@ -59,11 +58,9 @@ def test_every_update_of_an_adapter_has_a_spectrum(client, folder):
         assert profile[name].between(1 - 1e-9, rank).all(), name
 
 
-@pytest.mark.skipif(
-    not (Path(FOLDER) / "all-MiniLM-L6-v2-fp16").is_dir(), reason="MiniLM is not among the models"
-)
+@needs("all-MiniLM-L6-v2-fp16")
 def test_minilms_attention_is_not_strongly_low_rank(client):
-    model = client.resolve(str(Path(FOLDER) / "all-MiniLM-L6-v2-fp16"))
+    model = client.resolve(str(FOLDER / "all-MiniLM-L6-v2-fp16"))
     client.submit(model, "spectrum", {}, "blocks.*.[qkvo]")
     profile = client.store.profile(model)
     attention = profile[profile["module"].isin(["q", "k", "v", "o"])]

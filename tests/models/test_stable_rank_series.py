@@ -1,8 +1,5 @@
 """Stable ranks over a real run: they fall, and rise again."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,14 +8,10 @@ from analysis.registry import Quiet
 from analysis.stable_rank import Params, stable_rank
 from analysis.weights.checkpoints import Series
 from analysis.weights.opening import open_model
+from tests.models.folders import FOLDER, needs
 
-MODELS = os.environ.get("RANKSCOPE_TEST_MODELS", "")
-RUN = Path(MODELS) / "series_llama_char"
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not MODELS, reason="RANKSCOPE_TEST_MODELS is not set"),
-    pytest.mark.skipif(bool(MODELS) and not RUN.exists(), reason=f"there is no {RUN}"),
-]
+RUN = FOLDER / "series_llama_char"
+pytestmark = [pytest.mark.models, needs(RUN.name)]
 
 
 @pytest.fixture(scope="module")

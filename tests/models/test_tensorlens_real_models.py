@@ -1,30 +1,20 @@
 """TensorLens on real models and real text: complete, and ahead of random orders."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.tensorlens import Params, tensorlens
+from tests.models.folders import FOLDER, needs
 
-MODELS = os.environ.get("RANKSCOPE_TEST_MODELS", "")
-STORIES, ENCODER = (Path(MODELS) / name for name in ("stories260k", "all-MiniLM-L6-v2-fp16"))
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not MODELS, reason="RANKSCOPE_TEST_MODELS is not set"),
-    pytest.mark.skipif(
-        bool(MODELS) and not (STORIES.exists() and ENCODER.exists()),
-        reason=f"there are no {STORIES} and {ENCODER}",
-    ),
-]
+STORIES, ENCODER = (FOLDER / name for name in ("stories260k", "all-MiniLM-L6-v2-fp16"))
+pytestmark = [pytest.mark.models, needs(STORIES.name, ENCODER.name)]
 
 
 def measured(path, text, **params):
     model = OpenedModel.open(path)
-    chosen = Params(text=str(Path(MODELS) / "eval" / text), **params)
+    chosen = Params(text=str(FOLDER / "eval" / text), **params)
     return next(iter(tensorlens(model, Inputs(model, chosen.text), chosen, Quiet())))
 
 

@@ -1,8 +1,5 @@
 """Trade-offs of a real encoder, against figures found elsewhere."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,14 +8,10 @@ from analysis.compress.allocate import Allocator
 from analysis.compress.curves import Curves, Layer
 from analysis.numerics.global_threshold import normalised, pruned, solve
 from analysis.weights.matrix import Matrix
+from tests.models.folders import FOLDER, needs
 
-MODELS = os.environ.get("RANKSCOPE_TEST_MODELS", "")
-MINILM = Path(MODELS) / "all-MiniLM-L6-v2-fp16"
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not MODELS, reason="RANKSCOPE_TEST_MODELS is not set"),
-    pytest.mark.skipif(bool(MODELS) and not MINILM.exists(), reason=f"there is no {MINILM}"),
-]
+MINILM = FOLDER / "all-MiniLM-L6-v2-fp16"
+pytestmark = [pytest.mark.models, needs(MINILM.name)]
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,14 @@
 """WeLore on a real encoder: a rank cut that adds parameters unless something guards it."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from analysis import weights
 from analysis.weights.matrix import LayerSpectrum, Matrix
 from analysis.welore import Params, welore
+from tests.models.folders import FOLDER, needs
 
-MODELS = os.environ.get("RANKSCOPE_TEST_MODELS", "")
-MINILM = Path(MODELS) / "all-MiniLM-L6-v2-fp16"
-pytestmark = [
-    pytest.mark.models,
-    pytest.mark.skipif(not MODELS, reason="RANKSCOPE_TEST_MODELS is not set"),
-    pytest.mark.skipif(bool(MODELS) and not MINILM.exists(), reason=f"there is no {MINILM}"),
-]
+MINILM = FOLDER / "all-MiniLM-L6-v2-fp16"
+pytestmark = [pytest.mark.models, needs(MINILM.name)]
 
 
 @pytest.fixture(scope="module")

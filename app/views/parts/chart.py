@@ -1,6 +1,6 @@
 """A figure on a page: its title, the sentence that says what is seen, the drawing."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import streamlit as st
@@ -8,6 +8,7 @@ import streamlit as st
 from app.plots.figure import Figure
 from app.plots.plotly import render_plotly
 
+Card = tuple[str, str, str, str]  # title, value, what stands beside it, help: all markdown
 BARE = {"displayModeBar": False, "scrollZoom": False}
 
 
@@ -25,6 +26,18 @@ def heading(title: str, caption: str, more: str = "") -> None:
                 st.markdown(more)
     if caption:
         st.caption(plain(caption))
+
+
+def cards(found: Iterable[Card], width: int | None = None) -> None:
+    """Draw headline numbers in a row that wraps and is filled, or each of a width (pixels)."""
+    filling: dict[str, Any] = {"width": "stretch", "height": "stretch"}
+    size = filling if width is None else {"width": width}
+    with st.container(horizontal=True):
+        for title, value, beside, about in found:
+            st.metric(
+                title, value, beside or None, help=about or None, border=True,
+                delta_color="off", delta_arrow="off", **size,
+            )  # fmt: skip
 
 
 def draw(figure: Figure, key: str, *, height: int = 380) -> None:

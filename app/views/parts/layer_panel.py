@@ -93,17 +93,7 @@ def cards(name: str, row: Mapping[str, Any], caption: str = "") -> None:
     shown = [card for card in notes.cards(row, full) if card is not None]
     words = "\n".join(f"- **{title}**: {text}" for title, *_, text in shown)
     chart.heading(f"In numbers · {name}", caption, words)
-    with st.container(horizontal=True):
-        for title, value, beside, _ in shown:
-            st.metric(
-                title,
-                value,
-                beside,
-                border=True,
-                delta_color="off",
-                delta_arrow="off",
-                width=CARD_WIDTH,
-            )
+    chart.cards(((*card, "") for *card, _ in shown), CARD_WIDTH)
 
 
 def eigenvalues(store: Any, name: str, row: Mapping[str, Any]) -> None:

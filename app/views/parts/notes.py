@@ -5,7 +5,7 @@ from typing import Any
 
 from app import quantities
 from app.plots.metric import WEIGHTWATCHER, Metric
-from app.views.parts.chart import plain
+from app.views.parts.chart import Card, plain
 
 DECAY = r"""
 $W = U\,\mathrm{diag}(\sigma_1 \ge \sigma_2 \ge \dots)\,V^\top$: each $\sigma_i$ is how strongly the
@@ -34,7 +34,6 @@ $P(\Lambda \ge \lambda)$, the share of the eigenvalues at or above each value. A
 straight line $\propto \lambda^{1-\alpha}$; $x_{\min}$ minimises the Kolmogorov-Smirnov distance
 ([Clauset, Shalizi & Newman 2009](https://arxiv.org/abs/0706.1062)).
 """
-Card = tuple[str, str, str, str]
 ROY = "[Roy & Vetterli 2007](https://ieeexplore.ieee.org/document/7098875)"
 RUDELSON = "[Rudelson & Vershynin 2007](https://arxiv.org/abs/math/0503442)"
 MARTIN = "[Martin & Mahoney 2021](https://arxiv.org/abs/1810.01075)"

@@ -21,7 +21,7 @@ from analysis.weights import (
     open_model,
 )
 from analysis.weights.adapters import BY_INPUT, NO_WEIGHT, OF_ALL_LAYERS, SHARING
-from analysis.weights.bases import SAMPLE
+from analysis.weights.folders import SAMPLE
 from analysis.weights.lora import is_plain
 from analysis.weights.matrix import Matrix
 from tests.analysis.weights import adapters, families

@@ -65,15 +65,11 @@ def _cards(rows: pd.DataFrame, layer: str, unit: str) -> None:
             f"of at most {quantities.digits(last['maximum'] / scale)}",
         ),
     ]  # fmt: skip
-    with st.container(horizontal=True):
-        for title, value, beside in cards:
-            known = quantities.known(value)
-            st.metric(
-                title,
-                quantities.digits(value / scale) if known else "not measured",
-                beside or None, border=True, delta_color="off", delta_arrow="off",
-                width="stretch", height="stretch",
-            )  # fmt: skip
+    chart.cards(
+        (title, quantities.digits(value / scale) if quantities.known(value) else "not measured",
+         beside, "")
+        for title, value, beside in cards
+    )  # fmt: skip
 
 
 def _between(row: dict[str, Any], name: str, scale: float) -> str:

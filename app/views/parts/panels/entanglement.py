@@ -100,12 +100,10 @@ def _cards(row: Mapping[str, Any], unit: str) -> None:
             "Highest S of all cuts minus S at row|column. Every rectangular matrix has a valley.",
         ),
     ]
-    with st.container(horizontal=True):
-        for title, value, beside, about in cards:
-            st.metric(
-                chart.plain(title), value, beside or None, help=chart.plain(about), border=True,
-                delta_color="off", delta_arrow="off", width="stretch", height="stretch",
-            )  # fmt: skip
+    chart.cards(
+        (chart.plain(title), value, beside, chart.plain(about))
+        for title, value, beside, about in cards
+    )
 
 
 def _beside(row: Mapping[str, Any], spread: Any) -> str:

@@ -50,7 +50,10 @@ def draw(shown: Shown) -> None:
     if len(names) > 1:
         layer = permalink.choice("Layer", names, "hessian_layer", always=True)
     row = plain(rows[rows["layer"].astype(str).eq(layer)].iloc[0].to_dict())
-    _cards(row)
+    chart.cards(
+        (title, chart.plain(value), chart.plain(beside), about)
+        for title, value, beside, about in cards(row)
+    )
     _remarks(row)
     _spectrum(layer, row)
     if len(names) > 1:
@@ -77,16 +80,7 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cards(row: Mapping[str, Any]) -> None:
-    with st.container(horizontal=True):
-        for title, value, beside, about in cards(row):
-            st.metric(
-                title, chart.plain(value), chart.plain(beside) or None, help=about, border=True,
-                delta_color="off", delta_arrow="off", width="stretch", height="stretch",
-            )  # fmt: skip
-
-
-def cards(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def cards(row: Mapping[str, Any]) -> list[chart.Card]:
     """Return title, value, what stands beside it, and help of each headline number."""
     top = row["top_eigenvalues"]
     found = [
@@ -118,7 +112,7 @@ def cards(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def _rank_card(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _rank_card(row: Mapping[str, Any]) -> chart.Card:
     size = quantities.count(row["parameters"])
     if row["method"] == "exact":
         parts = f"H_O {int(row['rank_outer'])} · H_F {int(row['rank_functional'])}"
@@ -136,7 +130,7 @@ def _rank_card(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return "Rank above the threshold", quantities.digits(row["rank"]), beside, about
 
 
-def _significant_card(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _significant_card(row: Mapping[str, Any]) -> chart.Card:
     about = (
         f"Eigenvalues with a size above {quantities.digits(row['significant_threshold'])}, the "
         "tolerance's share of the largest: by it exact and estimated layers can be compared."

@@ -114,12 +114,7 @@ def _cards(rows: pd.DataFrame, *, running: bool) -> None:
         by_epoch = rows.loc[loss.index].sort_values("epoch")["loss"]
         beside = f"from {by_epoch.iloc[0]:.3f}"
         cards.append(("Training loss", f"{by_epoch.iloc[-1]:.3f}", beside))
-    with st.container(horizontal=True):
-        for title, value, beside in cards:
-            st.metric(
-                title, value, beside or None, border=True, delta_color="off", delta_arrow="off",
-                width="stretch", height="stretch",
-            )  # fmt: skip
+    chart.cards((*card, "") for card in cards)
 
 
 def _figures(rows: pd.DataFrame, chosen: list[str]) -> None:

@@ -71,8 +71,8 @@ def _cards(row: Mapping[str, Any]) -> None:
     """Draw how well the map holds, what was frozen, and the headline of the deletion test."""
     cards = [
         ("Residual", row["residual"],
-         "Completeness: ‖T X + b - Y‖ / ‖Y‖ against the real model. Rounding leaves about 1e-6, or "
-         "0 where both round alike."),
+         "Completeness: ‖Σ c + b - Y‖ / ‖Y‖, all cells of the map together against the real model. "
+         "Rounding leaves about 1e-6."),
         ("Logit residual", row["logit_residual"],
          "The same of the logits; a dash where this span does not end in them."),
         ("Backwards", row["back"],
@@ -84,22 +84,19 @@ def _cards(row: Mapping[str, Any]) -> None:
          "Deletion test: area under the drop by contribution less that by random orders, with its "
          "paired 95 % interval; a dash where it was not run (deletion_windows)."),
     ]  # fmt: skip
-    with st.container(horizontal=True):
-        for title, value, about in cards:
-            said = value if isinstance(value, str) else quantities.digits(value)
-            ends = _ends(row) if title == "Over random" else None
-            st.metric(
-                title, chart.plain(said), ends, border=True, help=about, delta_color="off",
-                delta_arrow="off", width="stretch", height="stretch",
-            )  # fmt: skip
+    chart.cards(
+        (title, chart.plain(value if isinstance(value, str) else quantities.digits(value)),
+         _ends(row) if title == "Over random" else "", about)
+        for title, value, about in cards
+    )  # fmt: skip
     source = f"{row['text']}, window {int(row['window'])}, {row['dtype']}"
     st.caption(chart.plain(f"{source}. At token {int(row['position'])}: {row['target']}."))
 
 
-def _ends(row: Mapping[str, Any]) -> str | None:
-    """Return the interval of the headline in words, where there is one."""
+def _ends(row: Mapping[str, Any]) -> str:
+    """Return the interval of the headline in words, "" where there is none."""
     if not quantities.known(row["over_random_low"]):
-        return None
+        return ""
     low, high = (quantities.digits(row[f"over_random_{end}"]) for end in ("low", "high"))
     return f"{low} to {high}"
 
