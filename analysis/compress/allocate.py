@@ -44,7 +44,8 @@ class Allocation:
     @property
     def rank(self) -> np.ndarray:
         """The rank of each layer; a dense one has all of it."""
-        return np.where(self.dense, self.curves.full, self.at - self.curves.start)
+        found: np.ndarray = self.curves.best[self.at]
+        return found
 
     @property
     def numbers(self) -> np.ndarray:

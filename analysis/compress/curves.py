@@ -4,6 +4,10 @@ A layer's points are its ranks 0, 1, ..., K and then the dense layer (see `stora
 share Σ_{i>k} σᵢ² / Σ σᵢ² of the layer's own energy that rank k drops, summed from the smallest up,
 so that a small loss has all its digits; the dense layer loses nothing. The points of all layers lie
 end to end in flat arrays: a step is from one point of a layer to the next.
+
+Curves come from singular values, or from what a method was measured to lose at every rank in any
+squared error (expected loss in nats, whitened error). Such a curve need not fall: where a rank
+loses more than a smaller one, a layer that is allowed it takes the smaller.
 """
 
 from collections.abc import Sequence
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.compress.storage import costs
 from analysis.numerics.global_threshold import normalised
@@ -19,6 +24,7 @@ OBJECTIVES = {
     "relative": "of each layer's own",
     "total": "of all layers' total",
 }
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,15 @@ class Layer:
     cols: int
     values: np.ndarray  # (min(rows, cols),)
     noise_floor: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The shape of one layer, and the squared error of a method at each of its ranks."""
+
+    rows: int
+    cols: int
+    lost: Floats  # (min(rows, cols) + 1,) at rank 0, 1, ...; the last is 0 to rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +58,34 @@ class Curves:
     cost: np.ndarray  # (P,) int64, numbers held
     lost: np.ndarray  # (P,) share of the layer's own energy
     scaled: np.ndarray  # (P,) WeLore's s̃ of the direction that the step to this point adds
-    energy: np.ndarray  # (L,) Σσ², in units of the largest σ of all layers, squared
+    energy: np.ndarray  # (L,) Σσ², in units of the largest σ of all layers, squared; or the loss
+    # of rank 0, in the units of the losses
+    best: np.ndarray  # (P,) the rank that a layer takes at a point; of a dense layer the full one
 
     @classmethod
     def of(cls, layers: Sequence[Layer], form: str) -> "Curves":
         """Return the curves of these layers. Raises ValueError where values do not fit a shape."""
         largest = max((layer.values[0] for layer in layers), default=0.0) or 1.0
         cost = [costs(layer.rows, layer.cols, form) for layer in layers]
+        drawn = [_drawn(layer, len(points)) for layer, points in zip(layers, cost, strict=True)]
+        energy = np.array([np.square(layer.values / largest).sum() for layer in layers])
+        return cls._from(layers, form, cost, drawn, energy)
+
+    @classmethod
+    def of_losses(cls, layers: Sequence[Losses], form: str) -> "Curves":
+        """Return the curves of measured losses. Raises ValueError where they do not fit a shape."""
+        cost = [costs(layer.rows, layer.cols, form) for layer in layers]
+        drawn = [_measured(layer, len(points)) for layer, points in zip(layers, cost, strict=True)]
+        energy = np.array([float(layer.lost[0]) for layer in layers])
+        return cls._from(layers, form, cost, drawn, energy)
+
+    @classmethod
+    def _from(
+        cls, layers: Sequence[Layer | Losses], form: str, cost: list[np.ndarray],
+        drawn: list["_Drawn"], energy: np.ndarray,
+    ) -> "Curves":  # fmt: skip
         lengths = np.array([len(points) for points in cost], dtype=np.int64)
         ends = np.cumsum(lengths)
-        drawn = [_drawn(layer, len(points)) for layer, points in zip(layers, cost, strict=True)]
         return cls(
             form=form,
             layer=np.repeat(np.arange(len(layers), dtype=np.int32), lengths),
@@ -60,9 +93,10 @@ class Curves:
             dense=ends - 1,
             full=np.array([min(layer.rows, layer.cols) for layer in layers], dtype=np.int64),
             cost=_joined(cost, np.int64),
-            lost=_joined([lost for lost, _ in drawn], np.float64),
-            scaled=_joined([scaled for _, scaled in drawn], np.float64),
-            energy=np.array([np.square(layer.values / largest).sum() for layer in layers]),
+            lost=_joined([each.lost for each in drawn], np.float64),
+            scaled=_joined([each.scaled for each in drawn], np.float64),
+            energy=energy,
+            best=_joined([each.best for each in drawn], np.int64),
         )
 
     @property
@@ -95,21 +129,51 @@ class Curves:
         return steps
 
 
-def _drawn(layer: Layer, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `lost` and `scaled` at one layer's points."""
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """One layer's points."""
+
+    lost: np.ndarray
+    scaled: np.ndarray
+    best: np.ndarray
+
+
+def _drawn(layer: Layer, points: int) -> _Drawn:
+    """Return the points of a layer with these singular values."""
     values, full = layer.values, min(layer.rows, layer.cols)
+    best = np.append(np.arange(points - 1), full)
     if values.shape != (full,):
         raise ValueError(
             f"expected {full} singular values of a {layer.rows} x {layer.cols} matrix, "
             f"got an array of shape {values.shape}"
         )
     if values[0] == 0:
-        return np.zeros(points), np.zeros(points)
+        return _Drawn(np.zeros(points), np.zeros(points), best)
     energy = np.square(values / values[0])
     tail = np.cumsum(energy[::-1])[::-1]
     lost = np.append(tail[: points - 1] / tail[0], 0.0)
     scaled = np.append(np.inf, normalised(values, layer.noise_floor)[: points - 1])
-    return lost, scaled
+    return _Drawn(lost, scaled, best)
+
+
+def _measured(layer: Losses, points: int) -> _Drawn:
+    """Return the points of a layer with these losses, each the least up to its rank."""
+    full = min(layer.rows, layer.cols)
+    if layer.lost.shape != (full + 1,):
+        raise ValueError(
+            f"expected {full + 1} losses of a {layer.rows} x {layer.cols} matrix, "
+            f"got an array of shape {layer.lost.shape}"
+        )
+    least = np.minimum.accumulate(layer.lost)
+    rank = np.arange(full + 1)
+    best = np.maximum.accumulate(np.where(layer.lost <= least, rank, 0))
+    best = np.append(best[: points - 1], full)
+    if layer.lost[0] <= 0:
+        return _Drawn(np.zeros(points), np.zeros(points), best)
+    sizes = np.sqrt(np.maximum(-np.diff(layer.lost), 0.0))
+    order = np.sort(sizes)[::-1]  # WeLore's s~ is of sorted values
+    scaled = np.append(np.inf, normalised(order, 0.0)[: points - 1])
+    return _Drawn(np.append(least[: points - 1] / layer.lost[0], 0.0), scaled, best)
 
 
 def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
