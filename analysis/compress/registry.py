@@ -39,6 +39,7 @@ class Option:
     error: float  # ‖W - W'‖² over the covered layers
     values: tuple[int, ...]  # what `build` is told: ranks, a bond, bits
     words: str  # "ranks 96, 24, 2"
+    of_numbers: int = 0  # of the covered layers when dense; 0: every layer of the group is covered
 
 
 @dataclasses.dataclass(frozen=True)
