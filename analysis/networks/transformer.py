@@ -111,7 +111,7 @@ def _loaded(source: Source, config: Any) -> nn.Module:
 
     chosen = getattr(transformers, CLASSES[task_of(source)])
     try:
-        with _hushed(), folder_with(_weights(source)) as folder:
+        with hushed(), folder_with(_weights(source)) as folder:
             network, said = chosen.from_pretrained(
                 folder,
                 config=config,
@@ -167,7 +167,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep the library's progress bar and its table of missing weights away: we say what lacks."""
     from transformers.utils import logging as library
 

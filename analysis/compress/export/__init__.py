@@ -1,0 +1,1 @@
+"""Writing compressed models: as factors, merged, as a base with a residual adapter."""
