@@ -1,0 +1,70 @@
+"""The squared error of nested factors at every rank, by four measures, from two K x K products.
+
+Where B[:, :K] A[:K] = W, what rank k leaves out is Σ_{i>k} b_i a_iᵀ, and for weights L and R
+
+    ‖L^½ (W - W_k) R^½‖_F² = Σ_{i,j>k} H_ij,   H = (Bᵀ L B) ∘ (A R Aᵀ),
+
+so that all ranks are sums over trailing blocks of one K x K matrix, added from the last rank up:
+small errors keep their digits, and no W_k is formed.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.compress.pieces import Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class RankCurves:
+    """Squared errors at the ranks 0, 1, ..., K, each (K + 1,) float64; rank 0 leaves out all of W.
+
+    None where the calibration did not find what a measure needs.
+    """
+
+    plain: np.ndarray  # ‖W - W_k‖²
+    whitened: np.ndarray | None = None  # ‖(W - W_k) G^½‖², of the outputs, per token
+    heldout: np.ndarray | None = None  # the same on windows that were not calibrated on
+    expected: np.ndarray | None = None  # ½‖A^½ (W - W_k) G^½‖², nats per predicted token
+
+    def to_dict(self) -> dict[str, np.ndarray]:
+        """Return the curves that there are, by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: curve for name, curve in found.items() if curve is not None}
+
+
+def rank_curves(W: Tensor, B: Tensor, A: Tensor, statistics: Statistics | None) -> RankCurves:
+    """Return the curves of the nested factors B (m x K) and A (K x n) of W, in O(nK(m + n)).
+
+    Raises ValueError where B and A do not make W at full rank, to 1e-8 of its norm.
+    """
+    W, B, A = (matrix.to(torch.float64) for matrix in (W, B, A))
+    if not torch.linalg.norm(W - B @ A) <= 1e-8 * torch.linalg.norm(W):
+        raise ValueError("expected factors whose whole product is W, got others")
+    BB = B.T @ B
+    plain = _trailing(BB * (A @ A.T))
+    if statistics is None:
+        return RankCurves(plain)
+    seen = _inner(A, statistics.gram)
+    heldout, gradient = statistics.heldout, statistics.gradient
+    return RankCurves(
+        plain,
+        _trailing(BB * seen),
+        None if heldout is None else _trailing(BB * _inner(A, heldout)),
+        None if gradient is None else _trailing(_inner(B.T, gradient) * seen) / 2,
+    )
+
+
+def _inner(A: Tensor, weight: Tensor) -> Tensor:
+    """Return A R Aᵀ (K x K) for R whole (n, n), its diagonal (n,), or a multiple of I (1,)."""
+    return (A * weight if weight.ndim == 1 else A @ weight) @ A.T
+
+
+def _trailing(H: Tensor) -> np.ndarray:
+    """Return Σ_{i,j>k} H_ij for k = 0, ..., K of a symmetric H, clamped at 0."""
+    added = H.diagonal() + 2 * H.triu(1).sum(1)  # what row and column k add to the block after them
+    sums = torch.cat([added, added.new_zeros(1)]).flip(0).cumsum(0).flip(0)
+    found: np.ndarray = sums.clamp_min(0.0).cpu().numpy()
+    return found
