@@ -1,5 +1,6 @@
 """Where a layer that is known by its display name lies among a network's parameters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,22 +31,32 @@ def find(source: Source, network: nn.Module, layer: str) -> Block:
     Raises NotRunnable where the network has no parameter of that name, or the layer's entries are
     interleaved with others.
     """
-    listed = source.base if source.kind == "adapter" and source.base is not None else source
-    refs = [ref for ref in listed.matrices() if ref.label.layer == layer]
+    refs = [ref for ref in source.run.matrices() if ref.label.layer == layer]
     if not refs:
         raise NotRunnable(f"{source.name} has no layer {layer!r}: choose one it lists")
     parameters = dict(network.named_parameters())
-    name = _name(refs[0].tensor, parameters, str(getattr(network, "base_model_prefix", "")))
+    name = parameter_name(refs[0].tensor, parameters, network)
     if name is None:
-        raise NotRunnable(
-            f"{layer} is stored as {refs[0].tensor}, which is no single parameter of the running "
-            f"{type(network).__name__}: choose another layer"
-        )
+        raise NotRunnable(f"{layer} {no_parameter(refs[0], network)}: choose another layer")
     return Block(name, parameters[name], _index(refs[0], layer))
 
 
-def _name(tensor: str, parameters: dict[str, nn.Parameter], prefix: str) -> str | None:
-    """Return the parameter's name: files come with and without the base model's prefix."""
+def no_parameter(ref: MatrixRef, network: nn.Module) -> str:
+    """Return the words for a matrix whose tensor the network does not hold as one parameter."""
+    return (
+        f"is stored as {ref.tensor}, which is no single parameter of the running "
+        f"{type(network).__name__}"
+    )
+
+
+def parameter_name(
+    tensor: str, parameters: Mapping[str, nn.Parameter], network: nn.Module
+) -> str | None:
+    """Return the name of a file's tensor among a network's parameters, None where it is not there.
+
+    Files come with and without the base model's prefix.
+    """
+    prefix = str(getattr(network, "base_model_prefix", ""))
     stem, _, leaf = tensor.rpartition(".")
     in_chain = f"{stem.replace('.', '_')}.{leaf}"  # its modules' names hold no dots
     for name in (tensor, f"{prefix}.{tensor}", tensor.removeprefix(f"{prefix}."), in_chain):
