@@ -73,13 +73,14 @@ def why_not(labels: pd.DataFrame, model: str) -> str:
 def stamp(store: Any, model: str, labels: pd.DataFrame) -> str:
     """Return a hash of what `load` would read: it changes when a spectrum is stored or replaced.
 
-    `labels` are the model's.
+    So it does with the curves of compression methods. `labels` are the model's.
     """
     keys = [key for key in labels["matrix_key"] if key]
     seeds = _seeds(store, model)
     keys += [noise_key(r, c, seed) for r, c in _shapes(labels) for seed in seeds]
     told = labels.to_json(), sorted(store.known_spectra(keys)["key"])
     told += (store.model(model).to_json(), store.tensors(model)[["name", "bytes"]].to_json())
+    told += (store.factor_units(model).to_json(),)
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

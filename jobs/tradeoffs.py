@@ -1,85 +1,74 @@
-"""What a model would hold and lose at any size, from its stored spectra alone: no job, no torch.
+"""What a model would hold and lose at any size, from what is stored of it: no job, no torch.
+
+Without a calibration that is the spectra, which say what the weights lose. With one it is what a
+method was measured to lose at every rank, and the change of loss that this predicts: expected
+errors of the layers, in nats per token, added up.
 
 Ranks come from `analysis/compress/allocate.py`, which sorts once for each rule, form and objective;
-after that any size is a look-up. Only linear layers take part, and those of them without a stored
-spectrum stay dense: they count in every total, and in no error.
+after that any size is a look-up. Only linear layers take part, and those of them without a spectrum
+or a curve stay dense: they count in every total, and in no error.
 """
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.compress import objectives
 from analysis.compress.allocate import RULES as ALLOCATIONS
 from analysis.compress.allocate import Allocation, Allocator, exactly
-from analysis.compress.curves import OBJECTIVES, Curves
+from analysis.compress.curves import Curves, Losses
+from analysis.compress.hand_set import at_ranks, held
 from analysis.compress.storage import FORMS, index_bytes
+from jobs import tradeoff_words as words
+from jobs.calibrated import Calibrated
 from jobs.errors import JobError
+from jobs.errors_by_rank import Chosen, ErrorsByRank
 from jobs.linear_layers import LinearLayers
+from jobs.tradeoff_point import Point
+from jobs.tradeoff_words import OBJECTIVES
 
 __all__ = ["ALLOCATIONS", "FORMS", "OBJECTIVES", "Point", "Tradeoffs"]
 
-HALVING = 0.9  # of the size: from here on uniform ranks in two factors lose far more than size
 SIZES = np.round(np.append(np.arange(0.05, 1, 0.025), [0.99, 1.0]), 3)
-TOTAL = (
-    "Total energy buys the layers of large norm first and can lose to uniform badly in "
-    "perplexity: prefer each layer's own energy unless you know why."
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Point:
-    """One size under one allocation. `layers` has a row for each linear layer.
-
-    Its columns: layer, block, module, view, kind, rows, cols, full, rank, dense, before, after (in
-    numbers), bytes, error (‖W - W'‖/‖W‖), reason; rank and error are missing without a spectrum.
-    """
-
-    kept: float
-    parameters: int  # of the linear layers
-    of_parameters: int  # of the dense ones
-    model_parameters: int
-    of_model_parameters: int
-    bytes: int
-    of_bytes: int
-    error: float  # √(1 - E) of the objective's energy E
-    threshold: float | None  # η or τ
-    layers: pd.DataFrame
-    warnings: tuple[str, ...]
-
-    @property
-    def energy(self) -> float:
-        """The share E of the objective's energy that is kept."""
-        return 1.0 - self.error**2
-
-    @property
-    def left_dense(self) -> int:
-        """How many linear layers stay dense."""
-        return int(self.layers["dense"].sum())
+BY_HAND = "by hand"
 
 
 class Tradeoffs:
     """Ask `at` and `curve` for any size; what is sorted for one answer is kept for the next."""
 
-    def __init__(self, stored: LinearLayers) -> None:
+    def __init__(self, stored: LinearLayers, calibrated: Calibrated | None = None) -> None:
         self.layers = stored.table
-        self.known = stored.table["layer"].isin(list(stored.spectra)).to_numpy()
+        self.method = calibrated.method if calibrated else ""
+        self.replaced = calibrated.replaced if calibrated else ()
+        self._names = list(calibrated.rows if calibrated else stored.spectra)
+        self.known = stored.table["layer"].isin(self._names).to_numpy()
         self.missing = list(stored.table["layer"][~self.known])
-        self.has_noise = bool(stored.noise)
-        self._stored = stored
+        self.has_noise = bool(stored.noise) and calibrated is None
+        self.objectives = calibrated.objectives if calibrated else ["relative", "total"]
+        self._stored, self._calibrated = stored, calibrated
         self._before = (stored.table["rows"] * stored.table["cols"]).to_numpy(np.int64)
         self._itemsize = stored.table["itemsize"].to_numpy(np.int64)
-        self._curves: dict[str, Curves] = {}
+        self._lost = (
+            ErrorsByRank.of_method(calibrated)
+            if calibrated
+            else ErrorsByRank.of_spectra(list(stored.spectra.values()))
+        )
+        self._curves: dict[tuple[str, str], Curves] = {}
         self._allocators: dict[tuple[str, str], Allocator] = {}
-        self._errors: dict[tuple[str, str, str, bool], np.ndarray] = {}
+        self._drawn: dict[tuple[str, str, str, bool], np.ndarray] = {}
 
     @classmethod
-    def load(cls, store: Any, model: str) -> "Tradeoffs":
-        """Read what is stored of a model. Raises JobError where there is nothing to trade."""
-        return cls(LinearLayers.load(store, model))
+    def load(cls, store: Any, model: str, method: str = "") -> "Tradeoffs":
+        """Read what is stored of a model, of a method's calibration or, without, its spectra.
+
+        Raises JobError where there is nothing to trade.
+        """
+        stored = LinearLayers.load(store, model)
+        return cls(stored, Calibrated.load(store, model, method, stored) if method else None)
 
     @property
     def of_parameters(self) -> int:
@@ -88,53 +77,53 @@ class Tradeoffs:
 
     @property
     def least(self) -> float:
-        """The smallest share that can be kept: what the layers without a spectrum hold."""
+        """The smallest share that can be kept: what the layers of which nothing is known hold."""
         return float(self._before[~self.known].sum() / self.of_parameters)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a change of loss is predicted."""
+        return self._lost.knows("expected")
 
     def at(self, kept: float, allocation: str, form: str, objective: str) -> Point:
         """Return what keeping at most this share of the linear layers' parameters comes to.
 
-        Raises JobError for a share that the layers without a spectrum alone exceed.
+        Raises JobError for a share that the layers that have to stay dense alone exceed, and for an
+        objective of which nothing is known.
         """
         found = self._found(kept, allocation, form, objective)
-        after, size = self._held(found)
-        model = self._stored.model
-        return Point(
-            kept=kept,
-            parameters=int(after.sum()),
-            of_parameters=self.of_parameters,
-            model_parameters=int(model["parameters"]) - self.of_parameters + int(after.sum()),
-            of_model_parameters=int(model["parameters"]),
-            bytes=self._bytes(size),
-            of_bytes=int(model["bytes"]),
-            error=found.error,
-            threshold=found.threshold,
-            layers=self._table(found, after, size),
-            warnings=tuple(self._warnings(kept, allocation, objective, found)),
-        )
+        return self._point(found, objective, kept, allocation)
+
+    def by_hand(self, ranks: Mapping[str, int], form: str, objective: str) -> Point:
+        """Return what these ranks come to; layers that are not named stay dense.
+
+        Raises JobError for a rank that cannot be, or of a layer of which nothing is known.
+        """
+        allocator = self._allocator(form, objective)
+        try:
+            found = at_ranks(allocator.curves, self._names, ranks, allocator.weight)
+        except ValueError as error:
+            raise JobError(f"ranks by hand: {error}") from None
+        return self._point(found, objective, None, BY_HAND)
 
     def curve(
         self, allocation: str, form: str, objective: str, *, noise: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return shares kept, and the relative error at each; of noise of the same shapes."""
+        """Return shares kept, and what is lost at each: nats if they are known, or else the error.
+
+        With `noise`, the error of noise of the same shapes.
+        """
         sizes = SIZES[self.least <= SIZES]
         key = allocation, form, objective, noise
-        if key not in self._errors:
-            # Noise is asked for once: what was sorted for it is not kept.
-            allocator = (
-                Allocator(Curves.of(list(self._stored.noise.values()), form), objective)
-                if noise
-                else self._allocator(form, objective)
-            )
-            self._errors[key] = np.array([
-                allocator.allocate(allocation, self._share(float(size))).error for size in sizes
-            ])  # fmt: skip
-        return sizes, self._errors[key]
+        if key not in self._drawn:
+            values = self._of_noise(*key[:3], sizes) if noise else self._of_sizes(*key[:3], sizes)
+            self._drawn[key] = np.array(values)
+        return sizes, self._drawn[key]
 
     def compare(self, kept: float, objective: str) -> pd.DataFrame:
         """Return what every allocation comes to in every form at one size.
 
-        Columns: allocation, form, parameters, bytes, error, left_dense.
+        Columns: allocation, form, parameters, bytes, error, nats, left_dense.
         """
         rows = []
         for allocation, form in itertools.product(ALLOCATIONS, FORMS):
@@ -142,37 +131,69 @@ class Tradeoffs:
             after, size = self._held(found)
             rows.append({
                 "allocation": allocation, "form": form, "parameters": int(after.sum()),
-                "bytes": self._bytes(size), "error": found.error,
+                "bytes": self._bytes(size), "error": self._lost.error(objective, found),
+                "nats": self._lost.nats(found),
                 "left_dense": int(found.dense.sum()) + len(self.missing),
             })  # fmt: skip
         return pd.DataFrame(rows)
+
+    def _of_sizes(
+        self, allocation: str, form: str, objective: str, sizes: np.ndarray
+    ) -> list[float]:
+        found = (self._found(float(size), allocation, form, objective) for size in sizes)
+        if self.predicts:
+            return [self._lost.nats(each) or 0.0 for each in found]
+        return [self._lost.error(objective, each) for each in found]
+
+    def _of_noise(
+        self, allocation: str, form: str, objective: str, sizes: np.ndarray
+    ) -> list[float]:
+        # Asked for once: what was sorted for it is not kept.
+        allocator = Allocator(Curves.of(list(self._stored.noise.values()), form), objective)
+        shares = (self._share(float(size)) for size in sizes)
+        return [allocator.allocate(allocation, share).error for share in shares]
 
     def _found(self, kept: float, allocation: str, form: str, objective: str) -> Allocation:
         return self._allocator(form, objective).allocate(allocation, self._share(kept))
 
     def _share(self, kept: float) -> Fraction:
-        """Return the share of the layers with a spectrum that leaves `kept` of all of them."""
+        """Return the share of the layers that are known that leaves `kept` of all of them."""
         fixed = int(self._before[~self.known].sum())
         budget = int(exactly(kept) * self.of_parameters) - fixed
         if budget < 0:
             raise JobError(
-                f"{kept:.1%} cannot be reached: linear layers without a spectrum stay dense, and "
+                f"{kept:.1%} cannot be reached: linear layers without {self._what} stay dense, and "
                 f"those {len(self.missing)} hold {self.least:.1%} of the parameters"
             )
         known = self.of_parameters - fixed
         return Fraction(budget, known) if known else Fraction(1)
 
     def _allocator(self, form: str, objective: str) -> Allocator:
-        if form not in self._curves:
-            self._curves[form] = Curves.of(list(self._stored.spectra.values()), form)
+        if objective not in self.objectives:
+            raise JobError(
+                f"{OBJECTIVES.get(objective, objective)} is not known here: choose of "
+                f"{', '.join(self.objectives)}, or calibrate the model"
+            )
+        column, weighing = objectives.FIELDS[objective]
+        if (form, column) not in self._curves:
+            self._curves[form, column] = self._made(form, column)
         if (form, objective) not in self._allocators:
-            self._allocators[form, objective] = Allocator(self._curves[form], objective)
+            self._allocators[form, objective] = Allocator(self._curves[form, column], weighing)
         return self._allocators[form, objective]
 
-    def _held(self, found: Allocation) -> tuple[np.ndarray, np.ndarray]:
+    def _made(self, form: str, column: str) -> Curves:
+        if self._calibrated is None:
+            return Curves.of(list(self._stored.spectra.values()), form)
+        rows = self._calibrated.rows.values()
+        losses = [Losses(int(row["rows"]), int(row["cols"]), row[column]) for row in rows]
+        return Curves.of_losses(losses, form)
+
+    def _held(self, found: Chosen) -> tuple[np.ndarray, np.ndarray]:
         """Return the numbers and the bytes of every linear layer."""
         after, indices = self._before.copy(), np.zeros_like(self._before)
-        after[self.known] = found.numbers
+        after[self.known] = np.where(
+            found.dense, self._before[self.known], held(found.curves, found.rank)
+        )
         indices[self.known] = index_bytes(found.rank, found.dense, found.curves.form)
         return after, after * self._itemsize + indices
 
@@ -181,62 +202,59 @@ class Tradeoffs:
         dense = self._before * self._itemsize
         return int(self._stored.model["bytes"]) - int(dense.sum()) + int(size.sum())
 
-    def _table(self, found: Allocation, after: np.ndarray, size: np.ndarray) -> pd.DataFrame:
-        """Return one row per linear layer; one without a spectrum is dense."""
+    def _point(self, found: Chosen, objective: str, kept: float | None, allocation: str) -> Point:
+        after, size = self._held(found)
+        model, form = self._stored.model, found.curves.form
+        table, energy = self._table(found, after, size), self._energy()
+        by_hand, nats = kept is None, self._lost.nats(found)
+        said = [
+            *words.left_dense(self.missing, len(self.layers), self._what),
+            *words.unreliable(nats),
+            *words.warnings(
+                table, form, energy, kept=kept, allocation=allocation, objective=objective
+            ),
+        ]
+        without = (
+            f"dense: no curve of {self.method}" if self.method else "dense: no spectrum is stored"
+        )
+        reasons = words.reasons(table, form, energy, by_hand=by_hand, without=without)
+        return Point(
+            kept=int(after.sum()) / self.of_parameters if kept is None else kept,
+            parameters=int(after.sum()),
+            of_parameters=self.of_parameters,
+            model_parameters=int(model["parameters"]) - self.of_parameters + int(after.sum()),
+            of_model_parameters=int(model["parameters"]),
+            bytes=self._bytes(size),
+            of_bytes=int(model["bytes"]),
+            error=self._lost.error(objective, found),
+            nats=nats,
+            threshold=found.threshold,
+            layers=table.assign(reason=reasons),
+            warnings=tuple(said),
+        )
+
+    @property
+    def _what(self) -> str:
+        return f"a curve of {self.method}" if self.method else "a stored spectrum"
+
+    def _energy(self) -> np.ndarray:
+        """Return what each linear layer can lose of ‖W‖², 0 where nothing is known."""
+        energy = np.zeros(len(self.layers))
+        energy[self.known] = self._lost.whole("plain")
+        return energy
+
+    def _table(self, found: Chosen, after: np.ndarray, size: np.ndarray) -> pd.DataFrame:
+        """Return one row per linear layer; one of which nothing is known is dense."""
         table = self.layers.drop(columns="itemsize")
         full = table[["rows", "cols"]].min(axis=1).to_numpy()
-        rank, error = (np.full(len(table), np.nan) for _ in range(2))
+        rank, error, nats = (np.full(len(table), np.nan) for _ in range(3))
         dense = ~self.known
-        rank[self.known], error[self.known] = found.rank, np.sqrt(found.lost)
+        rank[self.known] = found.rank
+        error[self.known] = np.sqrt(self._lost.share("plain", found))
+        if self.predicts:
+            nats[self.known] = self._lost.predicted(found)
         dense[self.known] = found.dense
         return table.assign(
             full=full, rank=pd.array(rank, dtype="Int64"), dense=dense, before=self._before,
-            after=after, bytes=size, error=error, reason=self._reasons(found),
+            after=after, bytes=size, error=error, nats=nats,
         )  # fmt: skip
-
-    def _reasons(self, found: Allocation) -> list[str]:
-        """Return why each layer is dense or gone, "" for the others."""
-        reasons = np.full(len(self.layers), "dense: no spectrum is stored", dtype=object)
-        energy = found.curves.energy
-        most = found.curves.dense - found.curves.start - 1
-        reasons[self.known] = [
-            _reason(dense, rank, most=most, zero=zero, form=found.curves.form)
-            for dense, rank, most, zero in zip(
-                found.dense, found.rank, most, energy == 0, strict=True
-            )
-        ]
-        return list(reasons)
-
-    def _warnings(
-        self, kept: float, allocation: str, objective: str, found: Allocation
-    ) -> list[str]:
-        said = []
-        if self.missing:
-            said.append(
-                f"Linear layers without a stored spectrum: {len(self.missing)} of "
-                f"{len(self.layers)}. They are counted dense, and are in no error: "
-                + ", ".join(self.missing)
-            )
-        halving = allocation == "uniform" and found.curves.form == "two_factor"
-        if halving and kept >= HALVING and not found.dense.all():
-            share = float((found.rank / found.curves.full)[~found.dense].min())
-            said.append(
-                f"Keeping {kept:.0%} of the size of each layer in two factors keeps as little as "
-                f"{share:.0%} of its rank: near full size a layer had better stay dense."
-            )
-        if objective == "total":
-            said.append(TOTAL)
-        gone = int(((found.rank == 0) & (found.curves.energy > 0)).sum())
-        if gone:
-            said.append(f"Layers that keep no direction: {gone}. Only their bias would be left.")
-        return said
-
-
-def _reason(dense: bool, rank: int, *, most: int, zero: bool, form: str) -> str:
-    if dense and form == "two_factor":
-        return f"dense: factors save up to rank {most}"
-    if dense:
-        return "dense: all is kept"
-    if rank == 0:
-        return "every entry is zero" if zero else "keeps no direction"
-    return ""

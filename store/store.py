@@ -23,6 +23,8 @@ from store.queries import live as _live
 from store.queries import models as _models
 from store.queries import results as _results
 from store.queries import spectra as _spectra
+from store.queries import stages as _stages
+from store.queries import trials as _trials
 from store.queries import units as _units
 
 P = ParamSpec("P")
@@ -117,6 +119,12 @@ class Store:
     attempts = _read(_units.attempts)
     artifacts = _read(_units.artifacts)
 
+    active_units = _read(_stages.active_units)
+    named_units = _read(_stages.named_units)
+    exports = _read(_stages.exports)
+    weighed_trials = _read(_stages.weighed_trials)
+    drop_artifacts = _write(_stages.drop_artifacts)
+
     begin_live = _write_at(_live.begin_live)
     stop_live = _write(_live.stop_live)
     add_artifacts = _write(_live.add_artifacts)
@@ -149,6 +157,11 @@ class Store:
     decays = _read(_spectra.decays)
     sparks = _read(_spectra.sparks)
     energy_ranks = _read(_spectra.energy_ranks)
+
+    factor_curves = _read(_trials.factor_curves)
+    factor_methods = _read(_trials.factor_methods)
+    factor_units = _read(_trials.factor_units)
+    trials = _read(_trials.trials)
 
     remember_tensor = _write(_fingerprints.remember_tensor)
     recall_tensors = _read(_fingerprints.recall_tensors)

@@ -151,7 +151,7 @@ class _Collected:
         for target in self._found:
             known = means[readers.get(target.module, target.module)]
             sums = self._gradients.get(target.layer)
-            more = (None, None) if sums is None else sums.means(self._predicted)
+            more = (None, None, None) if sums is None else sums.means(self._predicted)
             found[target.layer] = Statistics(*known, *more)
         return found
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from analysis.compress.pieces import Statistics
 from analysis.compress.targets import Target
 
-FLOAT64 = 8
+FLOAT64, FLOAT32 = 8, 4
 MEMORY = 512 << 20
-FIELDS = ("gram", "mean_abs", "heldout", "gradient", "squared")
+FIELDS = ("gram", "mean_abs", "heldout", "gradient", "squared", "slope")
 # Modules that read one input where they stand side by side.
 READERS = {
     **dict.fromkeys(("q", "k", "v", "qkv"), "qkv"),
@@ -62,7 +62,9 @@ def bytes_of(found: Sequence[Target], gradient: str = "full", heldout: bool = Tr
     """
     widths = {_input_of(target): target.shape[1] for target in found}
     inputs = sum((2 if heldout else 1) * n * n + n for n in widths.values())
-    return FLOAT64 * (inputs + sum(_gradient_numbers(target, gradient) for target in found))
+    slopes = 0 if gradient == "none" else sum(t.shape[0] * t.shape[1] for t in found)
+    numbers = inputs + sum(_gradient_numbers(target, gradient) for target in found)
+    return FLOAT64 * numbers + FLOAT32 * slopes
 
 
 def plan_groups(

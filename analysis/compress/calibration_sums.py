@@ -41,7 +41,7 @@ class InputSums:
 
 
 class GradientSums:
-    """Of one layer's outputs: Σ g gᵀ or its diagonal, and Σ_i (∂L/∂W_ij)² over sequences."""
+    """Of one layer: Σ g gᵀ or its diagonal; over sequences Σ_i (∂L/∂W_ij)² and Σ ∂L/∂W."""
 
     def __init__(self, target: Target, kind: str, device: torch.device) -> None:
         m, n = target.shape
@@ -49,6 +49,7 @@ class GradientSums:
         shape = (m, m) if kind == "full" else (m,)
         self._covariance = torch.zeros(shape, dtype=torch.float64, device=device)
         self._squared = torch.zeros(n, dtype=torch.float64, device=device)
+        self._slope = torch.zeros((m, n), dtype=torch.float64, device=device)
 
     def add(self, g: Tensor) -> None:
         """Add the rows of g (N, outputs of the module). Raises NonFiniteLayer."""
@@ -69,9 +70,13 @@ class GradientSums:
         if D is not None:
             rows = D if self._target.rows is None else D[slice(*self._target.rows)]
             self._squared += rows.square().sum(0)
+            self._slope += rows
 
-    def means(self, predicted: int) -> tuple[Tensor, Tensor]:
-        """Return `gradient` and `squared` of `Statistics`, on the CPU; the sums are gone."""
+    def means(self, predicted: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `gradient`, `squared`, `slope` of `Statistics` on the CPU; the sums are gone."""
         covariance = self._covariance.div_(max(predicted, 1)).cpu()
         squared = self._squared.div_(max(self._sequences, 1)).cpu()
-        return covariance.mean(0, keepdim=True) if self._kind == "scalar" else covariance, squared
+        slope = self._slope.div_(max(self._sequences, 1)).float().cpu()
+        if self._kind == "scalar":
+            covariance = covariance.mean(0, keepdim=True)
+        return covariance, squared, slope

@@ -6,8 +6,8 @@ so that a small loss has all its digits; the dense layer loses nothing. The poin
 end to end in flat arrays: a step is from one point of a layer to the next.
 
 Curves come from singular values, or from what a method was measured to lose at every rank in any
-squared error (expected loss in nats, whitened error). Such a curve need not fall: where a rank
-loses more than a smaller one, a layer that is allowed it takes the smaller.
+squared error (expected loss in nats, whitened error). Such a curve need not fall: a rank that loses
+no less than a smaller one is no point of it, for a layer that is allowed it takes the smaller.
 """
 
 from collections.abc import Sequence
@@ -66,25 +66,22 @@ class Curves:
     def of(cls, layers: Sequence[Layer], form: str) -> "Curves":
         """Return the curves of these layers. Raises ValueError where values do not fit a shape."""
         largest = max((layer.values[0] for layer in layers), default=0.0) or 1.0
-        cost = [costs(layer.rows, layer.cols, form) for layer in layers]
-        drawn = [_drawn(layer, len(points)) for layer, points in zip(layers, cost, strict=True)]
+        drawn = [_drawn(layer, costs(layer.rows, layer.cols, form)) for layer in layers]
         energy = np.array([np.square(layer.values / largest).sum() for layer in layers])
-        return cls._from(layers, form, cost, drawn, energy)
+        return cls._from(layers, form, drawn, energy)
 
     @classmethod
     def of_losses(cls, layers: Sequence[Losses], form: str) -> "Curves":
         """Return the curves of measured losses. Raises ValueError where they do not fit a shape."""
-        cost = [costs(layer.rows, layer.cols, form) for layer in layers]
-        drawn = [_measured(layer, len(points)) for layer, points in zip(layers, cost, strict=True)]
+        drawn = [_measured(layer, costs(layer.rows, layer.cols, form)) for layer in layers]
         energy = np.array([float(layer.lost[0]) for layer in layers])
-        return cls._from(layers, form, cost, drawn, energy)
+        return cls._from(layers, form, drawn, energy)
 
     @classmethod
     def _from(
-        cls, layers: Sequence[Layer | Losses], form: str, cost: list[np.ndarray],
-        drawn: list["_Drawn"], energy: np.ndarray,
-    ) -> "Curves":  # fmt: skip
-        lengths = np.array([len(points) for points in cost], dtype=np.int64)
+        cls, layers: Sequence[Layer | Losses], form: str, drawn: list["_Drawn"], energy: np.ndarray
+    ) -> "Curves":
+        lengths = np.array([len(each.cost) for each in drawn], dtype=np.int64)
         ends = np.cumsum(lengths)
         return cls(
             form=form,
@@ -92,7 +89,7 @@ class Curves:
             start=ends - lengths,
             dense=ends - 1,
             full=np.array([min(layer.rows, layer.cols) for layer in layers], dtype=np.int64),
-            cost=_joined(cost, np.int64),
+            cost=_joined([each.cost for each in drawn], np.int64),
             lost=_joined([each.lost for each in drawn], np.float64),
             scaled=_joined([each.scaled for each in drawn], np.float64),
             energy=energy,
@@ -133,14 +130,15 @@ class Curves:
 class _Drawn:
     """One layer's points."""
 
+    cost: np.ndarray
     lost: np.ndarray
     scaled: np.ndarray
     best: np.ndarray
 
 
-def _drawn(layer: Layer, points: int) -> _Drawn:
+def _drawn(layer: Layer, cost: np.ndarray) -> _Drawn:
     """Return the points of a layer with these singular values."""
-    values, full = layer.values, min(layer.rows, layer.cols)
+    values, full, points = layer.values, min(layer.rows, layer.cols), len(cost)
     best = np.append(np.arange(points - 1), full)
     if values.shape != (full,):
         raise ValueError(
@@ -148,32 +146,32 @@ def _drawn(layer: Layer, points: int) -> _Drawn:
             f"got an array of shape {values.shape}"
         )
     if values[0] == 0:
-        return _Drawn(np.zeros(points), np.zeros(points), best)
+        return _Drawn(cost, np.zeros(points), np.zeros(points), best)
     energy = np.square(values / values[0])
     tail = np.cumsum(energy[::-1])[::-1]
     lost = np.append(tail[: points - 1] / tail[0], 0.0)
     scaled = np.append(np.inf, normalised(values, layer.noise_floor)[: points - 1])
-    return _Drawn(lost, scaled, best)
+    return _Drawn(cost, lost, scaled, best)
 
 
-def _measured(layer: Losses, points: int) -> _Drawn:
-    """Return the points of a layer with these losses, each the least up to its rank."""
+def _measured(layer: Losses, cost: np.ndarray) -> _Drawn:
+    """Return the points of a layer with these losses: the ranks that lose less than any smaller."""
     full = min(layer.rows, layer.cols)
     if layer.lost.shape != (full + 1,):
         raise ValueError(
             f"expected {full + 1} losses of a {layer.rows} x {layer.cols} matrix, "
             f"got an array of shape {layer.lost.shape}"
         )
-    least = np.minimum.accumulate(layer.lost)
-    rank = np.arange(full + 1)
-    best = np.maximum.accumulate(np.where(layer.lost <= least, rank, 0))
-    best = np.append(best[: points - 1], full)
+    lost = layer.lost[: len(cost) - 1]
+    least = np.minimum.accumulate(lost)
+    kept = np.flatnonzero(np.append(True, lost[1:] < least[:-1]))
+    points, best = np.append(kept, len(cost) - 1), np.append(kept, full)
     if layer.lost[0] <= 0:
-        return _Drawn(np.zeros(points), np.zeros(points), best)
+        return _Drawn(cost[points], np.zeros(len(points)), np.zeros(len(points)), best)
     sizes = np.sqrt(np.maximum(-np.diff(layer.lost), 0.0))
     order = np.sort(sizes)[::-1]  # WeLore's s~ is of sorted values
-    scaled = np.append(np.inf, normalised(order, 0.0)[: points - 1])
-    return _Drawn(np.append(least[: points - 1] / layer.lost[0], 0.0), scaled, best)
+    scaled = np.append(np.inf, normalised(order, 0.0))[points]
+    return _Drawn(cost[points], np.append(lost[kept] / layer.lost[0], 0.0), scaled, best)
 
 
 def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:

@@ -32,9 +32,12 @@ class Statistics:
     heldout: Tensor | None = None  # (n, n), of windows that are not in `gram`
     gradient: Tensor | None = None  # (m, m), (m,) or (1,): Σ g gᵀ by predicted tokens, see below
     squared: Tensor | None = None  # (n,) Σ_i E[(∂L/∂W_ij)²], one sequence at a time
+    slope: Tensor | None = None  # (m, n) float32, E[∂L/∂W] by the true labels, nats per token
 
     # `gradient` is the covariance A of the output's gradients, whole, its diagonal, or its mean
-    # eigenvalue, so that ½‖A^½ ΔW G^½‖² is the expected change of loss in nats per token.
+    # eigenvalue, so that ½‖A^½ ΔW G^½‖² is the expected change of loss in nats per token at a
+    # minimum of the loss. Elsewhere <slope, ΔW> comes to it: a text that a model was not trained to
+    # the end on has a slope, and small changes of W feel it more than the curvature.
 
 
 @dataclass(frozen=True)

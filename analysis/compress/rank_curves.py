@@ -1,4 +1,4 @@
-"""The squared error of nested factors at every rank, by four measures, from two K x K products.
+"""What nested factors lose at every rank, by four squared errors and by the slope of the loss.
 
 Where B[:, :K] A[:K] = W, what rank k leaves out is Σ_{i>k} b_i a_iᵀ, and for weights L and R
 
@@ -28,6 +28,7 @@ class RankCurves:
     whitened: np.ndarray | None = None  # ‖(W - W_k) G^½‖², of the outputs, per token
     heldout: np.ndarray | None = None  # the same on windows that were not calibrated on
     expected: np.ndarray | None = None  # ½‖A^½ (W - W_k) G^½‖², nats per predicted token
+    first_order: np.ndarray | None = None  # <E[∂L/∂W], W_k - W> in the same nats, of either sign
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return the curves that there are, by name."""
@@ -54,12 +55,21 @@ def rank_curves(W: Tensor, B: Tensor, A: Tensor, statistics: Statistics | None) 
         _trailing(BB * seen),
         None if heldout is None else _trailing(BB * _inner(A, heldout)),
         None if gradient is None else _trailing(_inner(B.T, gradient) * seen) / 2,
+        None if statistics.slope is None else _along(B, A, statistics.slope.to(torch.float64)),
     )
 
 
 def _inner(A: Tensor, weight: Tensor) -> Tensor:
     """Return A R Aᵀ (K x K) for R whole (n, n), its diagonal (n,), or a multiple of I (1,)."""
     return (A * weight if weight.ndim == 1 else A @ weight) @ A.T
+
+
+def _along(B: Tensor, A: Tensor, slope: Tensor) -> np.ndarray:
+    """Return -Σ_{i>k} b_iᵀ S a_i for k = 0, ..., K."""
+    along = ((slope.T @ B) * A.T).sum(0)
+    sums = torch.cat([along, along.new_zeros(1)]).flip(0).cumsum(0).flip(0)
+    found: np.ndarray = (-sums).cpu().numpy()
+    return found
 
 
 def _trailing(H: Tensor) -> np.ndarray:

@@ -54,6 +54,9 @@ class FactorRow:
     expected: tuple[float, ...] = field(
         metadata={"help": "½‖A^½(W - W_k)G^½‖² in nats per token; empty: no gradient"}
     )
+    first_order: tuple[float, ...] = field(
+        metadata={"help": "<E[∂L/∂W], W_k - W> in nats per token, of either sign"}
+    )
 
 
 @dataclass(frozen=True)

@@ -73,3 +73,40 @@ def test_layers_without_blocks_are_listed_by_name():
     [figure] = tradeoffs.rank_maps(point(block=None), "greedy")
     assert figure.y.names[0] == "blocks.0.q"
     assert not np.isnan(figure.cells.colour[0, 0])
+
+
+def test_predicted_losses_are_drawn_up_to_a_little_above_what_is_reliable():
+    kept = np.array([0.05, 0.5, 1.0])
+    curves = {"greedy": (kept, np.array([7.0, 0.2, 0.0]))}
+    figure = tradeoffs.losses_by_size(curves, (0.5, 0.2), 0.3)
+    greedy, here = figure.series
+    assert greedy.x.tolist() == [5, 50, 100]
+    assert (here.x.tolist(), here.y.tolist()) == ([50], [0.2])
+    assert 0.9 <= figure.y.high < 1.0
+    assert [(mark.axis, mark.at) for mark in figure.marks] == [("y", 0.3)]
+    assert "nats per token" in figure.y.title
+    render_plotly(figure)
+    far = tradeoffs.losses_by_size(curves, (0.05, 7.0), 0.3)
+    assert far.y.high >= 7.0
+    flat = tradeoffs.losses_by_size({"greedy": (kept, 0 * kept)}, (1.0, 0.0), 0.3)
+    assert flat.y.high > 0
+    assert not flat.marks
+
+
+def test_each_cell_is_what_the_layer_adds_to_the_loss():
+    nats = [0.0125, 0.0, 0.2, np.nan]
+    [figure] = tradeoffs.loss_maps(point(nats=nats), "greedy")
+    np.testing.assert_array_equal(figure.cells.colour, [[0.0125, 0.2], [0.0, np.nan]])
+    assert figure.cells.text.tolist() == [["0.013", "0.20"], ["dense", "—"]]
+    assert (figure.cells.scale.low, figure.cells.scale.high) == (0.0, 0.2)
+    assert "predicted Δloss 0.0125 nats" in figure.cells.hover[0, 0]
+    assert figure.title == "Predicted Δloss by block and module"
+
+
+def test_a_whitened_error_does_not_speak_of_weights_only():
+    kept = np.array([0.5, 1.0])
+    figure = tradeoffs.errors_by_size(
+        {"greedy": (kept, 0 * kept)}, None, (1.0, 0.0), "whitened error √(1 - E)"
+    )
+    assert "Weights only" not in figure.caption
+    assert figure.y.title == "whitened error √(1 - E)"

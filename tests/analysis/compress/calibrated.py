@@ -21,14 +21,14 @@ def inputs(n, tokens, seed=0, outliers=1.0, decay=1.0, draw=0):
     return scale[:, None] * (mix * powers) @ normal(n, tokens, seed=1000 + 7 * seed + draw)
 
 
-def statistics(X, gradients=None, heldout=None, squared=None, gradient="full"):
+def statistics(X, gradients=None, heldout=None, squared=None, gradient="full", slope=None):
     """From inputs (n x N) and output gradients (m x N)."""
     tokens = X.shape[1]
     A = None if gradients is None else gradients @ gradients.T / gradients.shape[1]
     if A is not None and gradient != "full":
         A = A.diagonal().clone() if gradient == "diagonal" else A.diagonal().mean()[None]
     other = None if heldout is None else heldout @ heldout.T / heldout.shape[1]
-    return Statistics(tokens, X @ X.T / tokens, X.abs().mean(1), other, A, squared)
+    return Statistics(tokens, X @ X.T / tokens, X.abs().mean(1), other, A, squared, slope)
 
 
 def piece(W, found=None, layer="blocks.0.q"):

@@ -10,19 +10,41 @@ def numbers(rank, rows, cols, form):
 
 
 def points(layer, form):
-    """(numbers held, share of energy lost, rank) at each rank that saves something, and dense."""
-    energy = [s * s for s in layer.values]
-    whole, dense = sum(energy), layer.rows * layer.cols
+    """(numbers held, share of energy lost, rank) at each rank that saves something, and dense.
+
+    Of measured losses, only ranks that lose less than every smaller one.
+    """
+    dense, full = layer.rows * layer.cols, min(layer.rows, layer.cols)
     found = []
-    for rank in range(len(energy) + 1):
+    for rank in range(full + 1):
         held = numbers(rank, layer.rows, layer.cols, form)
-        if held < dense:
-            found.append((held, sum(energy[rank:]) / whole if whole else 0.0, rank))
-    return [*found, (dense, 0.0, len(energy))]
+        better = not hasattr(layer, "lost") or all(layer.lost[:rank] > layer.lost[rank])
+        if held < dense and better:
+            found.append((held, loss(layer, rank), rank))
+    return [*found, (dense, 0.0, full)]
+
+
+def loss(layer, rank):
+    """The share of its own energy, or of what rank 0 loses, that a layer loses at a rank."""
+    if hasattr(layer, "lost"):
+        return layer.lost[rank] / layer.lost[0] if layer.lost[0] else 0.0
+    energy = [s * s for s in layer.values]
+    return sum(energy[rank:]) / sum(energy) if sum(energy) else 0.0
+
+
+def directions(layer):
+    """What each direction of a layer is the size of, the largest first."""
+    if not hasattr(layer, "lost"):
+        return list(layer.values)
+    drops = [max(a - b, 0.0) ** 0.5 for a, b in itertools.pairwise(layer.lost)]
+    return sorted(drops, reverse=True)
 
 
 def weights(layers, objective):
-    energies = [sum(s * s for s in layer.values) for layer in layers]
+    energies = [
+        layer.lost[0] if hasattr(layer, "lost") else sum(s * s for s in layer.values)
+        for layer in layers
+    ]
     if objective == "total":
         return energies
     return [1.0 if energy > 0 else 0.0 for energy in energies]
@@ -95,9 +117,10 @@ def smallest_threshold(layers, budget, form):
     """Ranks at the smallest τ that the budget allows."""
     scaled = []
     for layer in layers:
-        low, high = layer.values[-1], layer.values[0]
+        sizes = directions(layer)
+        low, high = sizes[-1], sizes[0]
         flat = high - low <= 1e-5 * high
-        scaled.append([1.0 if flat else (s - low) / (high - low) for s in layer.values])
+        scaled.append([1.0 if flat else (s - low) / (high - low) for s in sizes])
 
     def chosen(tau):
         counts = [sum(s >= tau for s in layer) for layer in scaled]

@@ -84,7 +84,8 @@ def nats(logits, labels):
 def naive(network, found, ids, seed):
     """Loops over windows and tokens; every eighth window is held out."""
     drawing = torch.Generator().manual_seed(seed)
-    sums = {t.layer: {"gram": 0, "mean_abs": 0, "heldout": 0, "A": 0, "squared": 0} for t in found}
+    names = ("gram", "mean_abs", "heldout", "A", "squared", "slope")
+    sums = {t.layer: dict.fromkeys(names, 0) for t in found}
     tokens = predicted = sequences = held_tokens = 0
     for i, window in enumerate(ids):
         output, seen = observed(network, found, {"input_ids": window[None]})
@@ -115,8 +116,9 @@ def naive(network, found, ids, seed):
             D = D.T if t.conv1d else D
             D = D if t.rows is None else D[slice(*t.rows)]
             sums[t.layer]["squared"] += torch.stack([row.square() for row in D]).sum(0)
+            sums[t.layer]["slope"] += D
     scale = {"gram": tokens, "mean_abs": tokens, "heldout": max(held_tokens, 1)}
-    scale |= {"A": predicted, "squared": sequences}
+    scale |= {"A": predicted, "squared": sequences, "slope": sequences}
     return tokens, {k: {f: v / scale[f] for f, v in s.items()} for k, s in sums.items()}
 
 
@@ -139,6 +141,7 @@ def test_all_statistics_are_those_of_explicit_loops(tmp_path, family):
         close(s.heldout, expected[layer]["heldout"])
         close(s.gradient, expected[layer]["A"], 1e-10)
         close(s.squared, expected[layer]["squared"], 1e-10)
+        close(s.slope.double(), expected[layer]["slope"], 1e-6)  # kept in float32
 
 
 def test_scalar_and_diagonal_are_those_of_the_full_covariance(tmp_path):
@@ -458,7 +461,7 @@ def test_files_keep_everything_and_what_is_shared_once(tmp_path):
         again = c.load(path)
         assert list(again) == list(known)
         for layer, s in known.items():
-            for name in ("gram", "mean_abs", "heldout", "gradient", "squared"):
+            for name in ("gram", "mean_abs", "heldout", "gradient", "squared", "slope"):
                 one, other = getattr(s, name), getattr(again[layer], name)
                 assert (one is other is None) or torch.equal(one, other)
             assert again[layer].tokens == s.tokens
@@ -498,7 +501,7 @@ def test_groups_are_runs_of_blocks_that_fit():
         return Target(f"blocks.{i}.up", f"layers.{i}.up", None, (4, n), i, "up", False)
 
     one = c.bytes_of([block(0)], "full")
-    assert one == 8 * (2 * 64 + 8 + 16 + 8)
+    assert one == 8 * (2 * 64 + 8 + 16 + 8) + 4 * 32
     found = [block(i) for i in range(5)]
     assert c.plan_groups(found) == [[0, 1, 2, 3, 4]]
     assert c.plan_groups(found, 2 * one) == [[0, 1], [2, 3], [4]]

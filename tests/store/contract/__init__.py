@@ -11,6 +11,8 @@ from tests.store.contract.models import ModelsContract
 from tests.store.contract.profile import ProfileContract
 from tests.store.contract.results import ResultsContract
 from tests.store.contract.spectra import SpectraContract
+from tests.store.contract.stages import StagesContract
+from tests.store.contract.trials import TrialsContract
 from tests.store.contract.units import UnitsContract
 
 
@@ -23,5 +25,7 @@ class StoreContract(
     ResultsContract,
     ProfileContract,
     SpectraContract,
+    StagesContract,
+    TrialsContract,
 ):
     """The whole contract."""

@@ -1,0 +1,87 @@
+"""What a calibration says of a model: a method's squared errors at every rank of each layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.compress import objectives
+from analysis.compress.curves import Layer
+from jobs.linear_layers import LinearLayers
+
+FIRST = ("two_sided_svd", "whitened_svd")  # offered before the others
+COVERED = 0.5  # of the linear layers' parameters: with less a method is not offered
+SAME = 1e-5  # of ‖W‖²: what rounding may move it, and other weights surely do
+COLUMNS = ("plain", "whitened", "expected", "first_order")
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """The curves of one method, by layer in the model's order.
+
+    Each row has the layer's rows and cols, and by column an array (min(rows, cols) + 1,), empty
+    where the calibration did not find it. `replaced` are layers whose curve is of other weights.
+    """
+
+    method: str
+    rows: dict[str, dict[str, Any]]
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def objectives(self) -> list[str]:
+        """The objectives that every layer knows, the best first."""
+        return objectives.known(list(self.rows.values())) if self.rows else []
+
+    @property
+    def tokens(self) -> int:
+        """The fewest tokens that a layer was calibrated on."""
+        return min((int(row["tokens"]) for row in self.rows.values()), default=0)
+
+    @classmethod
+    def load(cls, store: Any, model: str, method: str, stored: LinearLayers) -> "Calibrated":
+        """Read them from a store that answers in frames; curves of weights since replaced go."""
+        found = store.factor_curves(model, method).set_index("layer", drop=False)
+        layers = [name for name in stored.table["layer"] if name in found.index]
+        rows: dict[str, dict[str, Any]] = {}
+        replaced = []
+        for row in found.loc[layers].to_dict("records"):
+            if not len(row["plain"]):
+                continue
+            if _is_of(row, stored.spectra.get(row["layer"])):
+                rows[row["layer"]] = {**row, **{c: np.asarray(row[c], float) for c in COLUMNS}}
+            else:
+                replaced.append(row["layer"])
+        return cls(method, rows, tuple(replaced))
+
+
+def methods(store: Any, model: str, table: pd.DataFrame) -> list[str]:
+    """Return the methods with curves of at least half of the linear layers' parameters.
+
+    The ones that predict loss come first. `table` is of the linear layers.
+    """
+    found = store.factor_methods(model)
+    numbers = (table["rows"] * table["cols"]).set_axis(table["layer"])
+    ranked = found[found["plain"].astype(bool) & found["layer"].isin(numbers.index)]
+    held = ranked["layer"].map(numbers).groupby(ranked["method"]).sum()
+    offered = list(held.index[held >= COVERED * numbers.sum()])
+    predicts = ranked.groupby("method")["expected"].all()
+
+    def place(name: str) -> tuple[bool, int, str]:
+        known = FIRST.index(name) if name in FIRST else len(FIRST)
+        return not predicts[name], known, name
+
+    return sorted(offered, key=place)
+
+
+def _is_of(row: Mapping[str, Any], spectrum: Layer | None) -> bool:
+    """Say whether a curve is of the weights as they are known now.
+
+    Its unit names the matrix by content, or else rank 0 loses ‖W‖² = Σσ² of the stored spectrum.
+    """
+    key = row["matrix_key"]
+    if spectrum is None or (isinstance(key, str) and key and key in str(row["inputs"])):
+        return True
+    energy = float(np.square(spectrum.values).sum())
+    return bool(abs(float(row["plain"][0]) - energy) <= SAME * energy)
