@@ -41,6 +41,7 @@ def main() -> None:
         st.Page(FIRST_PAGE, title="Rank profile", icon=":material/grid_view:"),
         st.Page("views/rank_tradeoffs.py", title="Rank trade-offs", icon=":material/tune:"),
         st.Page("views/analyses.py", title="Analyses", icon=":material/query_stats:"),
+        st.Page("views/compression.py", title="Compression", icon=":material/compress:"),
         st.Page("views/jobs.py", title="Jobs", icon=":material/list_alt:"),
     ])  # fmt: skip
     permalink.begin(page.url_path)

@@ -30,6 +30,7 @@ LIGHT: dict[Role, str] = {
     "fit": "#c2410c",
     "other": "#0072b2",
     "control": "#0b7a58",
+    "front": "#4a4f57",
 }
 DARK: dict[Role, str] = {
     "layer": "#8ba3ff",
@@ -43,6 +44,7 @@ DARK: dict[Role, str] = {
     "fit": "#ff8a5b",
     "other": "#56b4e9",
     "control": "#43c59e",
+    "front": "#d6d3cc",
 }
 OVERLAID = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999999")
 OVERLAID_DARK = ("#56b4e9", "#e69f00", "#2bb88f", "#ff7a45", "#9aa7ff", "#e29ac4", "#bbbbbb")

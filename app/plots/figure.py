@@ -12,7 +12,7 @@ import numpy as np
 # What a line stands for; colour and stroke follow from it (plots/colours.py).
 Role = Literal[
     "layer", "shuffled", "noise", "edge", "energy", "optimal", "welore", "floor", "fit", "other",
-    "control",
+    "control", "front",
 ]  # fmt: skip
 MOST_POINTS = 256
 
@@ -33,17 +33,20 @@ class Axis:
 class Series:
     """One curve, row of bars, histogram, cloud of points, or band.
 
-    `steps`: `x` are n+1 edges of n bins. `band`: the area from `y` up to `upper`. `points` and
-    `bars` have whiskers from `lower` to `upper` where these are given.
+    `steps`: `x` are n+1 edges of n bins. `band`: the area from `y` up to `upper`. `points`,
+    `joined` ones and `bars` have whiskers from `lower` to `upper` where these are given. Points may
+    say what they are (`hover`) and what a click on them opens (`names`).
     """
 
     name: str
     x: np.ndarray
     y: np.ndarray
     role: Role = "layer"
-    kind: Literal["line", "bars", "steps", "points", "band"] = "line"
+    kind: Literal["line", "bars", "steps", "points", "joined", "band"] = "line"
     upper: np.ndarray | None = None
     lower: np.ndarray | None = None
+    hover: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

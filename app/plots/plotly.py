@@ -13,7 +13,8 @@ from app.plots.plotly_axes import axis_settings
 from app.plots.plotly_map import draw_map
 from app.plots.plotly_marks import draw_marks
 
-WIDTHS = {"layer": 2.2, "fit": 2.2}
+WIDTHS = {"layer": 2.2, "fit": 2.2, "front": 3.2}
+SYMBOLS = ("circle", "diamond", "square")  # of joined points, when colours begin anew
 LEGEND = {  # above the plot, where neither a curve nor a line strikes it through
     "orientation": "h",
     "x": 0.0,
@@ -62,8 +63,8 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
             marker={"color": colour},
             error_y=_whiskers(series),
         )
-    if series.kind == "points":
-        return _points(series, colour)
+    if series.kind in ("points", "joined"):
+        return _points(series, colour, SYMBOLS[place // len(colours.OVERLAID) % len(SYMBOLS)])
     if series.kind == "band":
         return _band(series, colour)
     x, y = (series.x, series.y) if series.kind == "line" else _staircase(series)
@@ -74,19 +75,30 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
         y=y,
         mode="lines",
         line={"color": colour, "width": WIDTHS.get(series.role, 1.6), "dash": dash},
-        hovertemplate=f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>",
+        # A front runs through points that are clicked: it must not take the pointer from them.
+        **({"hoverinfo": "skip"} if series.role == "front" else _told(series)),
     )
 
 
-def _points(series: Series, colour: str) -> go.Scatter:
+def _told(series: Series) -> dict[str, str]:
+    return {"hovertemplate": f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>"}
+
+
+def _points(series: Series, colour: str, symbol: str) -> go.Scatter:
+    """Return points, joined by a line where they are of one kind; a click tells their names."""
+    told = {"hovertext": series.hover, "hovertemplate": "%{hovertext}<extra></extra>"}
     return go.Scatter(
         name=escape(series.name),
         x=series.x,
         y=series.y,
-        mode="markers",
-        marker={"color": colour, "size": 7},
+        mode="lines+markers" if series.kind == "joined" else "markers",
+        line={"color": colour, "width": 1.2},
+        marker={"color": colour, "size": 9 if series.names else 7, "symbol": symbol},
         error_y=_whiskers(series),
-        hovertemplate=f"%{{y:.4~g}} at %{{x:.4~g}}<extra>{escape(series.name)}</extra>",
+        customdata=[[name] for name in series.names] or None,
+        # A click opens something; it does not make the other points pale.
+        unselected={"marker": {"opacity": 1}} if series.names else None,
+        **(told if series.hover else _told(series)),
     )
 
 

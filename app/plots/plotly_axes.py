@@ -36,7 +36,7 @@ def axis_settings(axis: Axis, most: int = MOST_NAMES) -> dict[str, Any]:
 
 
 def _decades(low: float, high: float) -> dict[str, Any]:
-    """Return ticks at powers of ten, or at 1, 2 and 5 of each where there are fewer than two.
+    """Return ticks at powers of ten, or at 1, 2 and 5 of each where there are fewer than three.
 
     Plotly's own ticks of a log axis mix full numbers with lone digits.
     """
@@ -44,8 +44,17 @@ def _decades(low: float, high: float) -> dict[str, Any]:
     within = [10.0**p for p in powers if low <= 10.0**p <= high]
     if len(within) < 3:
         within = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    if len(within) < 3:  # within one decade: evenly spaced round numbers
+        within = _round(low, high)
     every = max(1, len(within) // 6)
     return {"tickvals": within[::every], "ticktext": [f"{at:g}" for at in within[::every]]}
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Return the multiples between two numbers of a step of 1, 2 or 5 that gives about five."""
+    size = 10.0 ** np.floor(np.log10((high - low) / 5))
+    step = next(m * size for m in (1, 2, 5, 10) if m * size >= (high - low) / 5)
+    return [float(n * step) for n in range(int(np.ceil(low / step)), int(high // step) + 1)]
 
 
 def _numbered(axis: Axis) -> bool:

@@ -12,6 +12,7 @@ from app.views.parts.results import draw as draw_results
 
 FIRST = ("spectrum", "welore", "entanglement", "attention_entanglement", "hessian_rank",
          "stable_rank", "stable_rank_training", "tensorlens")  # fmt: skip
+ELSEWHERE = ("trial", "export")  # which are launched on Compression
 JOBS_PAGE = "views/jobs.py"
 
 
@@ -32,7 +33,8 @@ def page() -> None:
 
 def _chosen(analyses: Mapping[str, Any]) -> Mapping[str, Any]:
     """Ask for the analysis; say in a sentence what it does."""
-    names = sorted(analyses, key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
+    names = [n for n in analyses if not (n in ELSEWHERE and analyses[n]["unit"] == "stages")]
+    names.sort(key=lambda n: (FIRST.index(n) if n in FIRST else len(FIRST), n))
     left, right = st.columns([1, 1.6], vertical_alignment="bottom")
     with left:
         name = permalink.choice(

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import connection
-from tests.app import fake_client
+from tests.app import fake_client, fake_trials
 
 PAGE = Path(__file__).parents[2] / "app" / "page.py"
 
@@ -26,6 +26,20 @@ def fresh(tmp_path):
     client = fake_client.with_models(tmp_path, "tiny")
     yield client
     client.own.close()
+
+
+@pytest.fixture
+def offered(fresh):
+    """Return the same client, which offers compression methods and has no trial yet."""
+    fake_trials.offer(fresh)
+    return fresh
+
+
+@pytest.fixture
+def swept(fresh):
+    """Return the same client, whose model has a finished sweep of trials."""
+    fake_trials.with_trials(fresh)
+    return fresh
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import uuid
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from jobs.errors import JobError
@@ -86,6 +87,9 @@ class FakeClient:
         default_factory=lambda: {"spectrum": SPECTRUM, "made_up": MADE_UP}
     )
     broken: dict = dataclasses.field(default_factory=dict)
+    methods: dict = dataclasses.field(default_factory=dict)
+    files: dict = dataclasses.field(default_factory=dict)  # of exports, by (trial, form)
+    held: list = dataclasses.field(default_factory=list)  # rows of `disk`
     can_run: bool = True
     calls: list = dataclasses.field(default_factory=list)
 
@@ -94,7 +98,7 @@ class FakeClient:
         return Proxy(self.own)
 
     def catalog(self):
-        return {"analyses": self.analyses, "broken": self.broken}
+        return {"analyses": self.analyses, "broken": self.broken, "methods": self.methods}
 
     def cluster(self):
         return {"mode": "local", "cores": 2, "gpus": 0, "running": 0, "store_bytes": 214_000}
@@ -115,6 +119,24 @@ class FakeClient:
 
     def checkpoints(self, job):
         return None
+
+    def export(self, trial, form="factored"):
+        self.calls.append(("export", trial, form))
+        asked = {"trial": trial, "form": form}
+        return add_job(self.own, "tiny", "export", state="QUEUED", params=asked, labels=["export"])
+
+    def exported(self, trial, form):
+        return self.files.get((trial, form))
+
+    def disk(self):
+        return pd.DataFrame(self.held, columns=["what", "key", "label", "bytes", "used"])
+
+    def free_disk(self, keys=None):
+        self.calls.append(("free_disk", keys))
+        working = [row["key"] for row in self.held if row["what"] == "working files"]
+        gone = [row for row in self.held if row["key"] in (working if keys is None else keys)]
+        self.held = [row for row in self.held if row not in gone]
+        return sum(row["bytes"] for row in gone)
 
     def submit(self, model, analysis, params, layers="*", device="auto", restrict_to_roots=False):
         # The server's own start asks for the sample; a page must not read any file there is.

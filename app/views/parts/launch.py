@@ -35,7 +35,7 @@ def form(client: Any, declared: Mapping[str, Any], models: pd.DataFrame) -> str 
         st.info("This server is browse only: restart it without `--no-ray` to launch jobs.")
         return model
     params = forms.parameters(declared["params"], declared["name"])
-    _launch(client, declared, model, params, layers, device)
+    offer(client, declared, model, params, layers, device)
     return model
 
 
@@ -63,10 +63,11 @@ def _subject(unit: str, models: pd.DataFrame, *, by_layer: bool) -> tuple[str | 
     return model, layers or "*", device
 
 
-def _launch(
+def offer(
     client: Any, declared: Mapping[str, Any], model: str, params: Mapping[str, Any], layers: str,
     device: str,
 ) -> None:  # fmt: skip
+    """Say what a launch would take, and draw the button that submits it."""
     words, possible = _predicted(client, declared["name"], model, params, layers)
     button, said = st.columns([1, 5], vertical_alignment="center")
     said.caption(chart.plain(words))

@@ -1,0 +1,77 @@
+"""The figures over all trials of a model: accuracy against size, predicted against measured."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.plots import accuracy_against_size, predicted_against_measured
+from app.views.parts import chart, permalink
+from app.views.parts.trials import found
+
+OPEN = "trial"  # the key under which the open trial lives in the address
+SHORT = 60  # letters of a protocol in a list
+ABOUT_SIZE = r"""
+**Δloss** is the mean change of the loss from the dense model in nats per token, on the very same
+windows, with a paired 95 % bootstrap interval over them; perplexity is $e^{\text{loss}}$. **Size**
+counts each saved tensor once: bytes with scales and indices, parameters of the whole model (tied
+ones once), or the share of the chosen linear layers' parameters.
+
+The **Pareto front** joins the trials that no smaller one equals: in the order of size, a trial is
+on it if it loses less than every trial before it on the front, by more than the paired interval of
+the difference of the two.
+"""
+ABOUT_PREDICTED = r"""
+$\Delta\text{loss} \approx \sum_\ell \tfrac12 \lVert A_\ell^{1/2} (W_\ell - W'_\ell) G_\ell^{1/2}
+\rVert_F^2$ with $G$ the inputs' second moments and $A$ that of the output gradients, a
+Kronecker-factored Fisher matrix ([Martens & Grosse 2015](https://arxiv.org/abs/1503.05671)). It is
+of second order, and the layers are taken as independent: above 0.3 nats it is not reliable.
+"""
+
+
+def opened(names: list[str]) -> None:
+    """Open the trial that was clicked."""
+    st.session_state[OPEN] = names[0]
+
+
+def draw(done: pd.DataFrame) -> None:
+    """Draw the choices and both figures of the finished trials."""
+    shown = _measured_on(done)
+    figure = _accuracy(shown)
+    chart.heading(figure.title, figure.caption, ABOUT_SIZE)
+    chart.draw_map(figure, "accuracy", (), opened)
+    predicted = predicted_against_measured.draw(done)
+    if predicted is None:
+        return
+    chart.heading(predicted.title, predicted.caption, ABOUT_PREDICTED)
+    left, _ = st.columns([1.6, 1])
+    with left:
+        chart.draw_map(predicted, "predicted", (), opened)
+
+
+def _measured_on(done: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of one text and protocol: others cannot be compared with them."""
+    on = found.measured_on(done)
+    texts = list(dict.fromkeys(on))
+    if len(texts) == 1:
+        return done
+    chosen = permalink.choice(
+        "Measured on", texts, "measured",
+        help="Only trials that were measured on one text under one protocol are drawn together.",
+    )  # fmt: skip
+    return done[on.eq(chosen)]
+
+
+def _accuracy(shown: pd.DataFrame) -> Any:
+    """Draw the choices of the first figure and return it."""
+    measures = accuracy_against_size.measures(shown)
+    columns = st.columns([1.4, 1.6, 1.2, 1.6], vertical_alignment="bottom")
+    with columns[0]:
+        words = accuracy_against_size.MEASURES
+        measure = permalink.choice("Accuracy", measures, "accuracy_by", format_func=words.get)
+    with columns[1]:
+        words = accuracy_against_size.SIZES
+        size = permalink.choice("Size", list(words), "size_by", format_func=words.get)
+    with columns[2]:
+        dominated = permalink.switch("Dominated trials", "dominated", default=True)
+    return accuracy_against_size.draw(shown, measure, size, dominated=dominated)

@@ -1,0 +1,146 @@
+"""The form that launches a trial or a sweep: methods, sizes, texts, everything else on demand."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app import forms
+from app.views.parts import chart, launch, permalink, states
+from app.views.parts.trials import carried, methods
+from jobs.states import DEVICES
+
+SIZES = "0.9, 0.8, 0.6"
+ALLOCATIONS = {
+    "greedy": "greedy", "uniform": "uniform", "energy": "equal energy", "welore": "WeLore",
+    "sensitivity": "sensitivity search",
+}  # fmt: skip
+FORMS = {"two_factor": "two factors", "row_interpolative": "row-interpolative"}
+OWN_WIDGETS = ("methods", "kept", "allocations", "forms", "calibrate", "evaluate", "ranks")
+GROUPS = {
+    "Ranks and calibration": ("objective", "gradient", "calibration_windows", "calibration_length"),
+    "Evaluation": ("preset", "windows", "window", "first", "choice", "pairs", "speed"),
+    "Compensation and recovery": (
+        "compensation", "compensation_rank", "recovery_steps", "recovery_lr", "recovery_layers",
+    ),
+    "What is kept": ("dtype", "weights", "seed"),
+}  # fmt: skip
+
+
+def draw(client: Any, catalog: Mapping[str, Any], model: str) -> None:
+    """Draw the form, what the launch would take, and the button."""
+    declared = catalog["analyses"].get("trial")
+    known = methods.known(catalog)
+    if declared is None or not known:
+        states.empty("No trial can be launched", "analysis/trial.py could not be read.")
+        return
+    if not client.can_run:
+        st.info("This server is browse only: restart it without `--no-ray` to launch trials.")
+        return
+    fields = {field["name"]: field for field in declared["params"]}
+    params, layers, device = _asked(fields, known)
+    if not params["methods"]:
+        st.caption("Choose a method: then this says what the sweep would take.")
+        return
+    launch.offer(client, declared, model, params, layers, device)
+
+
+def _asked(
+    fields: Mapping[str, Mapping[str, Any]], known: methods.Methods
+) -> tuple[dict[str, Any], str, str]:
+    """Draw every widget; return the parameters, the pattern of layers and the device."""
+    top = st.columns([2.6, 1.4, 1.6, 1.6])
+    with top[0]:
+        chosen = methods.choose(known, [str(fields["methods"].get("default"))])
+    with top[1]:
+        kept = permalink.words(
+            "Sizes to keep", "kept", SIZES,
+            help="Shares of the chosen linear layers' parameters: each is a trial of each method.",
+        )  # fmt: skip
+    rules = _several(top[2], "Allocations", ALLOCATIONS, "allocations", fields)
+    stored = _several(top[3], "Stored as", FORMS, "forms", fields)
+    texts = _texts(fields)
+    layers, device = _where()
+    with st.expander("More settings"):
+        ranks = _by_hand()
+        written = methods.settings(known, chosen)
+        others = _others(fields)
+    params = {"methods": ", ".join(written), "kept": kept, "allocations": ", ".join(rules),
+              "forms": ", ".join(stored), **texts, **others}  # fmt: skip
+    if ranks:
+        params["ranks"] = ranks
+        st.info(chart.plain(_ranks_words(ranks)))
+    return params, layers, device
+
+
+def _several(
+    place: Any, label: str, words: Mapping[str, str], key: str, fields: Mapping[str, Any]
+) -> list[str]:
+    with place:
+        return permalink.choices(
+            label, list(words), key, [str(fields[key].get("default"))],
+            format_func=words.__getitem__,
+        )  # fmt: skip
+
+
+def _texts(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Ask for both texts, side by side, each with what it is when none is named."""
+    named = {"calibrate": "Calibrate on", "evaluate": "Measure on"}
+    found = {}
+    for place, (key, label) in zip(st.columns(2), named.items(), strict=True):
+        with place:
+            about = str(fields[key].get("help", ""))
+            text = permalink.words(label, key, placeholder=forms.BUNDLED, help=chart.plain(about))
+            default = about.partition("not set: ")[2].rstrip(".") or "the bundled text"
+            st.caption(chart.plain(text.strip() or f"Not set: {default}."))
+            if text.strip():
+                found[key] = text.strip()
+    return found
+
+
+def _where() -> tuple[str, str]:
+    left, right = st.columns([3, 1])
+    with left:
+        layers = permalink.words(
+            "Layers", "glob", "*",
+            help="Names with * and ?, such as blocks.3.*; several by commas. The others stay as "
+            "they are and count in the whole model only.",
+        )  # fmt: skip
+    with right:
+        device = permalink.choice("Device", list(DEVICES), "device")
+    return layers or "*", device
+
+
+def _by_hand() -> str:
+    """Ask for ranks by layer; they may have come from another page."""
+    return st.text_area(
+        "Ranks by hand", key=carried.RANKS, height=68, placeholder='{"blocks.0.q": 12}',
+        help="JSON of layers and ranks: layers that are not named stay dense. With it, sizes and "
+        "allocations do not apply.",
+    ).strip()  # fmt: skip
+
+
+def _ranks_words(text: str) -> str:
+    try:
+        count = len(json.loads(text))
+    except (ValueError, TypeError):
+        return "The ranks by hand are no JSON of layers and ranks."
+    return (
+        f"Ranks by hand for {count} layers, the others stay dense: sizes and allocations do not "
+        "apply. Empty them under More settings to choose a size."
+    )
+
+
+def _others(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Draw the settings that have no widget of their own; return those that are not defaults."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    rest = tuple(name for name in fields if name not in {*grouped, *OWN_WIDGETS})
+    found: dict[str, Any] = {}
+    for title, names in {**GROUPS, "Others": rest}.items():
+        # None of these is a text that comes with this program.
+        shown = [{**fields[name], "reads": False} for name in names if name in fields]
+        if shown:
+            st.markdown(f"**{title}**")
+            found |= forms.parameters(shown, "trial")
+    return {name: value for name, value in found.items() if value != fields[name]["default"]}

@@ -1,0 +1,42 @@
+"""What a trial made of each layer: the map of ranks beside the errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.plots import layer_ranks
+from app.views.parts import chart, permalink
+
+ABOUT = r"""
+The error of a layer's output is $\lVert (W - W')X \rVert_F / \lVert W X \rVert_F$ over the
+calibration text; held-out windows are every eighth of it, which no method saw. A low-rank layer of
+two factors holds $k(m+n)$ numbers, a row-interpolative one $k(m+n-k)$, a dense one $mn$.
+"""
+
+
+def draw(row: Mapping[str, Any]) -> None:
+    """Draw the maps and the bars of one trial's layers."""
+    layers = layer_ranks.read(str(row["layers"] or "[]"))
+    if layers.empty:
+        return
+    left, right = st.columns([1.1, 1], gap="medium")
+    with left:
+        place = st.container()
+        what = permalink.choice(
+            "Colour by", layer_ranks.ranked(layers), "layers_by",
+            format_func=layer_ranks.COLOURED.get,
+        )  # fmt: skip
+        maps = layer_ranks.maps(layers, what)
+        with place:
+            chart.heading(maps[0].title, maps[0].caption, ABOUT)
+            for position, figure in enumerate(maps):
+                chart.draw_map(figure, f"layers-{position}", (), lambda _: None)
+    with right:
+        for key, found in (
+            ("errors", layer_ranks.errors(layers)),
+            ("losses", layer_ranks.predicted(layers)),
+        ):
+            if found is not None:
+                chart.heading(found.title, found.caption, ABOUT if key == "errors" else "")
+                chart.draw(found, f"layer-{key}", height=240)
