@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 
-from analysis.registry import describe
+from analysis.catalogue import describe
 
 # What an analysis prints when it is imported must not get into the JSON.
 with contextlib.redirect_stdout(sys.stderr):

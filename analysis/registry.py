@@ -6,21 +6,18 @@ torch, and a file that fails to import is listed as broken and hides no other.
 
 import dataclasses
 import importlib
-import json
 import pkgutil
-import types
-import typing
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import analysis
 
-Unit = Literal["matrix", "spectra", "model", "series", "training"]
+Unit = Literal["matrix", "spectra", "model", "series", "training", "stages"]
 Function = TypeVar("Function", bound=Callable[..., Iterable[Any]])
 # Any fault of one file is that file's, and is shown; `sys.exit()` is one as well.
 FAULTS = (Exception, SystemExit)
-NOT_ANALYSES = {"registry", "__main__"}
+NOT_ANALYSES = {"catalogue", "registry", "__main__"}
 
 
 class AnalysisError(Exception):
@@ -100,6 +97,7 @@ def register(
         model     f(model, inputs, params, report)    an opened model, with text
         series    f(series, params, report)           checkpoints in order
         training  f(inputs, params, report)           what trains a model of its own
+        stages    f(given, report)                    files that earlier steps of its job left
 
     `work(source, params, layers)` predicts what a call would take, from a `Source`'s headers (None
     for training) and the names of the chosen layers; it raises AnalysisError for what cannot work.
@@ -147,62 +145,3 @@ def find(name: str) -> Analysis:
     if name not in _registered:
         raise AnalysisError(f"analysis/{name}.py registers no analysis")
     return _registered[name]
-
-
-def describe() -> dict[str, Any]:
-    """Return everything the registry declares as JSON-ready data (the catalogue)."""
-    analyses, broken = scan()
-    declared = {}
-    for name, found in analyses.items():
-        try:
-            declaration = _declaration(found)
-            json.dumps(declaration)
-            declared[name] = declaration
-        except FAULTS as error:
-            broken[name] = f"{type(error).__name__}: {error}"
-    return {"analyses": declared, "broken": broken}
-
-
-def _declaration(declared: Analysis) -> dict[str, Any]:
-    module = importlib.import_module(declared.function.__module__)
-    return {
-        "name": declared.name,
-        "title": declared.title,
-        "view": declared.view,
-        "unit": declared.unit,
-        "version": declared.version,
-        "predicts": declared.work is not None,
-        "by_layer": declared.by_layer and declared.unit != "training",
-        "summary": (declared.function.__doc__ or "").strip().split("\n")[0],
-        "doc": (module.__doc__ or "").strip(),
-        "params": [_field(declared.params, f) for f in dataclasses.fields(declared.params)],
-        "columns": [_field(declared.row, f) for f in dataclasses.fields(declared.row)],
-    }
-
-
-def _field(owner: type, declared: "dataclasses.Field[Any]") -> dict[str, Any]:
-    kind, optional = _kind(typing.get_type_hints(owner)[declared.name])
-    default = declared.default if declared.default is not dataclasses.MISSING else None
-    return {
-        "name": declared.name,
-        "type": kind,
-        "optional": optional,
-        "default": default,
-        **declared.metadata,
-    }
-
-
-def _kind(annotation: Any) -> tuple[str, bool]:
-    """Return the field's type as a word ("float", "int", "bool", "str", "floats", "array")."""
-    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        [inner] = [a for a in typing.get_args(annotation) if a is not type(None)]
-        return _kind(inner)[0], True
-    if annotation is Array:
-        return "array", False
-    if annotation == tuple[float, ...]:
-        return "floats", False
-    if annotation in (float, int, bool, str):
-        return annotation.__name__, False
-    raise AnalysisError(
-        f"field type {annotation!r}: expected float, int, bool, str, tuple[float, ...] or Array"
-    )

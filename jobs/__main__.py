@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs import errors, home, text
-from jobs.commands import analyze, models, sample, status
+from jobs.commands import analyze, arguments, models, sample, status
 from jobs.errors import JobError
 from jobs.states import DEVICES
 from store.errors import StoreError
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_models(commands)
     _add_running(commands)
+    arguments.add(commands)
     _add_reading(commands)
     training = commands.add_parser("sample", help="the bundled model; --train trains it anew")
     training.add_argument("--train", action="store_true", help="train the model and its adapter")

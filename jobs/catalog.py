@@ -24,11 +24,16 @@ Declaration = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Catalog:
-    """The analyses by name, the broken files with their errors, and the hash of their sources."""
+    """What is declared, by name, the broken files with their errors, and the hash of all sources.
+
+    `methods` are those of compression; `stages` are the tables that steps of a trial leave.
+    """
 
     hash: str
     analyses: dict[str, Declaration]
     broken: dict[str, str]
+    methods: dict[str, Declaration] = dataclasses.field(default_factory=dict)
+    stages: dict[str, Declaration] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def load(cls, home: Path) -> "Catalog":
@@ -108,7 +113,8 @@ def _rebuild() -> dict[str, Any]:
         raise JobError(f"the list of analyses cannot be read: {last[0]}")
     with contextlib.suppress(ValueError, TypeError, KeyError):
         found = json.loads(built.stdout)
-        return {name: found[name] for name in ("analyses", "broken")}
+        listed = {name: found[name] for name in ("analyses", "broken")}
+        return listed | {name: found.get(name, {}) for name in ("methods", "stages")}
     raise JobError(
         "the list of analyses cannot be read: expected JSON from `python -m analysis`, but it "
         f"begins with {built.stdout[:40]!r}: see that no analysis prints at its end"

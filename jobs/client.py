@@ -12,16 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from jobs import checkpoints, owner, predicted, requests, suggest
 from jobs import home as places
 from jobs import layers as patterns
+from jobs import owner, predicted, requests, suggest
 from jobs.catalog import Catalog
 from jobs.engine import Browsing, Engine
 from jobs.errors import JobError
-from jobs.models import Models
+from jobs.kept import Kept
 from jobs.opening import patiently
 from jobs.params import parse_params, reads
 from jobs.proxy import plain_errors
@@ -31,7 +28,7 @@ from store import Store
 _served: dict[Path, "Client"] = {}  # the homes that this very process owns
 
 
-class Client(Models):
+class Client(Kept):
     """One home. `store` reads it; the methods change it."""
 
     def __init__(self, home: Path, engine: Engine, start: Path | None = None) -> None:
@@ -116,22 +113,7 @@ class Client(Models):
             request = requests.of(
                 self._engine.store, catalog, {**asked, "params": json.dumps(checked)}
             )
-        return self._engine.predict(request)
-
-    def array(self, cell: str) -> npt.NDArray[Any]:
-        """Return the array that a cell of a result's array column describes."""
-        path = self.home / json.loads(cell)["path"]
-        try:
-            found: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise JobError(f"{path} cannot be read ({error}): run the job again") from error
-        return found
-
-    def checkpoints(self, job: str) -> Path | None:
-        """Return the folder of a training job's checkpoints, None where it has none."""
-        keys = self.store.units(self.job(job)["id"])["unit"].dropna()
-        found = [key for key in keys if checkpoints.found(self.home, key)]
-        return checkpoints.folder(self.home, found[0]) if found else None
+        return self._engine.predict(dataclasses.replace(request, home=str(self.home)))
 
     def job(self, job: str) -> dict[str, Any]:
         """Return one job's row; an id may be cut short. Raises JobError for an unknown one."""
@@ -151,6 +133,17 @@ class Client(Models):
             raise JobError(f"job {row['id']} is {row['state']} already: there is nothing to cancel")
         with plain_errors():
             self._engine.cancel(row["id"])
+
+    def export(self, trial: str, form: str = "factored") -> str:
+        """Start the job that writes a trial's model as one file; return its id.
+
+        `trial` is the key of its unit. What is no longer there is made again.
+        """
+        [found] = self.store.named_units([trial]).to_dict("records") or [None]
+        if found is None:
+            raise JobError(f"no trial has the key {trial!r}: run it first")
+        asked = {"trial": found["unit"], "name": found["label"], "settings": found["params"]}
+        return self.submit(found["model"], "export", {**asked, "form": form}, found["layers"])
 
     def resume(self, job: str) -> str:
         """Run what a job has not finished and return its id."""
@@ -176,8 +169,9 @@ class Client(Models):
         """Return all parameters, checked; those that name a file with its whole path."""
         checked = parse_params(declared, params)
         roots = self._roots if restrict_to_roots else None
+        hub = declared["unit"] == "stages"  # whose texts may be datasets
         for name in reads(declared):
-            if checked[name] is not None:
+            if checked[name] is not None and not (hub and places.is_hub(checked[name])):
                 checked[name] = str(places.readable(name, checked[name], roots))
         return checked
 

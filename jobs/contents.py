@@ -73,8 +73,18 @@ def contents(whole: Whole, source: Any, sha256: Hash) -> list[Any]:
         return [digest(corpus.current())]
     opened = [source.at(step.number) for step in source.steps] if whole.unit == "series" else []
     steps = [step.number for step in source.steps] if whole.unit == "series" else []
-    hashes = [_of_source(each, sha256) for each in opened or [source]]
+    hashes = [of_source(each, sha256) for each in opened or [source]]
     return [steps, hashes, whole.all_layers, list(whole.layers)]
+
+
+def of_source(source: Any, sha256: Hash) -> list[Any]:
+    """Return a model's files by name and hash.
+
+    A base's are apart: turned round they are another update.
+    """
+    base = set(files(source.base)) if source.base else set()
+    named = [[path in base, path.name, sha256(path)] for path in files(source)]
+    return [source.kind, sorted(named)]
 
 
 def files(source: Any) -> list[Path]:
@@ -85,13 +95,6 @@ def files(source: Any) -> list[Path]:
     paths = {Path(file) for file in own | read}
     beside = (found for path in paths for word in BESIDE for found in path.parent.glob(word))
     return sorted({*below, *paths, *(path for path in beside if path.is_file())})
-
-
-def _of_source(source: Any, sha256: Hash) -> list[Any]:
-    """Return the files by name and hash, a base's apart: turned round they are another update."""
-    base = set(files(source.base)) if source.base else set()
-    named = [[path in base, path.name, sha256(path)] for path in files(source)]
-    return [source.kind, sorted(named)]
 
 
 def _text(value: Any, sha256: Hash) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jobs.errors import JobError
 
 RUNS = "runs"  # the folder of checkpoints, in the home
+HUB = "hf:"  # before the name of a dataset
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Path:
@@ -66,6 +67,11 @@ def readable(parameter: str, path: str, allowed: list[Path] | None) -> Path:
     if not found.is_file():
         raise JobError(f"parameter {parameter!r}: {found} is no file: check the path")
     return found
+
+
+def is_hub(text: str) -> bool:
+    """Say whether a text is the name of a dataset on the hub, and no file."""
+    return text.startswith(HUB)
 
 
 def check_allowed(paths: Iterable[str | Path], allowed: list[Path]) -> None:

@@ -1,11 +1,12 @@
 """What became of a job's tasks, written into the store: units, rows, files, and what is kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from jobs import checkpoints
+from jobs import checkpoints, disk
 from jobs.tasks import Outcome, Plan, Task
 from store import artifacts
 
@@ -21,21 +22,24 @@ class Ledger:
     def begin(self, plan: Plan, model: str) -> int:
         """List what a job has to do and what it leaves out; return the number of its tasks."""
         last = [plan.last] if plan.last else []
-        labels = [task.label for task in [*plan.tasks, *last]]
+        tasks = [*plan.tasks, *last]
+        for hashed in plan.remember:
+            self._store.remember_tensor(*hashed)
         self._store.add_labels(model, plan.labels)
-        self._store.add_job_units(self._job, _waiting(labels))
+        self._store.add_job_units(self._job, _waiting(tasks))
         for unit in self._store.units(self._job).to_pylist():
             if unit["state"] in ("cancelled", "failed", "running"):
                 self._store.link_unit(self._job, unit["label"], None, "waiting")
         for layer, reason in plan.skipped:
             self._store.link_unit(self._job, layer, None, "skipped", reason)
-        return len(labels)
+        return len(tasks)
 
     def settle(self, task: Task, outcome: Outcome, model: str) -> str:
         """Store a task's unit in one transaction, then the links to it; return its state."""
         self._remember(outcome)
         if outcome.unit:
             self._finish(task, outcome)
+        self._list(outcome)
         if outcome.matrix_key:
             self._store.link_matrix(model, task.label, outcome.matrix_key)
         state = self._state(task, outcome)
@@ -54,11 +58,22 @@ class Ledger:
     def cancel(self, task: Task) -> None:
         """Mark a task that was stopped, and say what of it is kept."""
         kept = ""
-        if task.whole is not None:
+        if task.whole is not None or task.stage is not None:
             rows = self._store.stop_live(self._job, task.label)
-            if task.whole.unit == "training":
+            if task.whole is not None and task.whole.unit == "training":
                 kept = self._kept(task, rows)
         self._store.link_unit(self._job, task.label, None, "cancelled", kept)
+
+    def end(self) -> None:
+        """Delete the working files that were not used for longest, where they are too many."""
+        disk.trim(self._home, set(self._store.active_units(self._job)))
+
+    def _list(self, outcome: Outcome) -> None:
+        """List the files that a stage left in the home, or that are there no more."""
+        if outcome.files is not None and outcome.state != "failed":
+            self._store.add_artifacts(outcome.key, outcome.files)
+        if outcome.removed:
+            self._store.drop_artifacts(list(outcome.removed))
 
     def _remember(self, outcome: Outcome) -> None:
         for hashed in outcome.remember:
@@ -91,11 +106,14 @@ class Ledger:
         return str(stored["state"])
 
 
-def _waiting(labels: list[str]) -> pa.Table:
+def _waiting(tasks: Sequence[Task]) -> pa.Table:
+    """Return what a job is to do; a stage of it says of which analysis its unit is."""
+    nothing = pa.nulls(len(tasks), pa.string())
     return pa.table(
         {
-            "label": pa.array(labels, pa.string()),
-            "unit": pa.nulls(len(labels), pa.string()),
-            "position": pa.array(range(len(labels)), pa.int64()),
+            "label": pa.array([task.label for task in tasks], pa.string()),
+            "unit": nothing,
+            "position": pa.array(range(len(tasks)), pa.int64()),
+            "analysis": pa.array([t.analysis if t.stage else None for t in tasks], pa.string()),
         }
     )

@@ -51,7 +51,9 @@ def reads(analysis: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _value(field: Mapping[str, Any], given: Any) -> Any:
-    if given is None or (isinstance(given, str) and given.lower() in NOTHING):
+    # A parameter may have "none" among its choices, as a word like any other.
+    chosen = given in (field.get("choices") or ())
+    if given is None or (isinstance(given, str) and given.lower() in NOTHING and not chosen):
         if field["optional"]:
             return None
         raise _expected(field, given)

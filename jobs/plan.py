@@ -10,47 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from analysis import sample, weights
 from analysis.registry import AnalysisError, Work
 from jobs import contents, layers, params, predicted, prediction, whole
 from jobs.errors import JobError
-from jobs.tasks import PICKLE, Labelled, Plan, Recall, Request, Task, Whole, unit_key
+from jobs.header import MODEL, detail, labels, tensors
+from jobs.tasks import PICKLE, Plan, Recall, Request, Task, Whole, unit_key
+from jobs.trials import plan as trials
 
 LAST = "all layers"
-LABELS = pa.schema(
-    [
-        ("layer", pa.string()),
-        ("tensor", pa.string()),
-        ("block", pa.int64()),
-        ("module", pa.string()),
-        ("view", pa.string()),
-        ("kind", pa.string()),
-        ("rows", pa.int64()),
-        ("cols", pa.int64()),
-        ("dtype", pa.string()),
-    ]
-)
-TENSORS = pa.schema(
-    [
-        ("name", pa.string()),
-        ("file", pa.string()),
-        ("dtype", pa.string()),
-        ("shape", pa.list_(pa.int64())),
-        ("parameters", pa.int64()),
-        ("bytes", pa.int64()),
-        ("layer", pa.string()),
-        ("block", pa.int64()),
-        ("module", pa.string()),
-        ("state", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-MODEL = (
-    *("name", "path", "origin", "kind", "architecture"),
-    *("parameters", "blocks", "dtype", "bytes", "flops"),
-)
 
 
 @contextlib.contextmanager
@@ -74,11 +42,10 @@ def describe(path: str, allow_pickle: bool, base: str | None = None) -> dict[str
     header["base"] = str(source.base.path) if source.base else None
     header["steps"] = json.dumps([[step.number, str(step.path)] for step in source.steps])
     header["notes"] = "; ".join([*source.notes, *([PICKLE] if allow_pickle else [])])
-    tensors = [{n: getattr(info, n) for n in TENSORS.names} for info in source.tensors()]
     return {
         "model": header,
-        "tensors": pa.Table.from_pylist(tensors, schema=TENSORS),
-        "labels": _labels(source.matrices()),
+        "tensors": tensors(source),
+        "labels": labels(source.matrices()),
         "files": [str(file) for file in contents.files(source)],
     }
 
@@ -95,14 +62,16 @@ def make(request: Request, recall: Recall) -> Plan:
     chosen = params.parse_params(first, {}) if unit == "spectra" else request.params
     views = _views(chosen)
     refs = _refs(request, source, views)
+    if unit == "stages":
+        return trials.make(request, source, refs, recall)
     work = _check(request, source, refs)
     if unit not in ("matrix", "spectra"):
         return _one(request, source, refs, recall)
     tasks = [_task(first, chosen, label=ref.label.layer, ref=ref.to_dict()) for ref in refs]
     return Plan(
         tasks=_recognised(tasks, refs, recall, spectra=unit == "spectra"),
-        labels=_labels(refs),
-        details={ref.label.layer: _detail(ref) for ref in refs},
+        labels=labels(refs),
+        details={ref.label.layer: detail(ref) for ref in refs},
         skipped=_skipped(source, request.layers, slices=views.get("slices", False)),
         last=_task(request.analysis, request.params, LAST) if unit == "spectra" else None,
         at_once=prediction.at_once(work) if unit == "matrix" else None,
@@ -113,7 +82,10 @@ def predict(request: Request) -> dict[str, Any]:
     """Return what a job would take: words, bytes, seconds, refused."""
     try:
         source = _source(request)
-        names = [ref.label.layer for ref in _refs(request, source, _views(request.params))]
+        refs = _refs(request, source, _views(request.params))
+        if request.analysis["unit"] == "stages":
+            return trials.predict(request, source, refs)
+        names = [ref.label.layer for ref in refs]
         work = prediction.of(request.analysis["name"], source, request.params, names)
     except (AnalysisError, JobError) as error:
         return predicted.said(refused=str(error))
@@ -188,7 +160,7 @@ def _one(request: Request, source: Any, refs: Sequence[Any], recall: Recall) -> 
         known, _ = whole.keyed(task, source, contents.Hashes(recall).remembered)
         state = recall.known([known.key]).get(known.key, "")
         task = dataclasses.replace(task, key=known.key, state=state)
-    return Plan(tasks=[task], labels=_labels(refs), details={}, skipped=[])
+    return Plan(tasks=[task], labels=labels(refs), details={}, skipped=[])
 
 
 def _task(analysis: Any, chosen: Any, label: str, ref: dict[str, Any] | None = None) -> Task:
@@ -235,13 +207,3 @@ def _skipped(source: Any, patterns: str, *, slices: bool) -> list[tuple[str, str
     skipped = [(t.layer or t.name, t.reason) for t in source.tensors() if t.state == "skipped"]
     left_out = source.left_out(slices=slices)
     return [pair for pair in [*skipped, *left_out] if layers.matches(pair[0], patterns)]
-
-
-def _labels(refs: Any) -> pa.Table:
-    rows = [_detail(ref) for ref in refs]
-    return pa.Table.from_pylist(rows, schema=LABELS)
-
-
-def _detail(ref: Any) -> Labelled:
-    rows, cols = ref.shape
-    return {**dataclasses.asdict(ref.label), "rows": rows, "cols": cols, "dtype": ref.dtype}

@@ -28,7 +28,8 @@ class RayEngine:
 
     def predict(self, request: Request) -> dict[str, Any]:
         """Return what a job on a whole model would take, found by a worker."""
-        options = ray_executor.predict.options(runtime_env=cluster.environment())
+        where = ray_executor.at_home(request)
+        options = ray_executor.predict.options(runtime_env=cluster.environment(), **where)
         found: dict[str, Any] = cluster.answer(options.remote(request))
         return found
 

@@ -61,6 +61,11 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def at_home(request: Request) -> dict[str, Any]:
+    """Return the resources of a request whose answer depends on files in the home."""
+    return {"resources": cluster.HEAD} if request.analysis["unit"] == "stages" else {}
+
+
 class RayExecutor:
     """Runs tasks in Ray workers, as many at once as the cluster has cores or GPUs."""
 
@@ -77,7 +82,7 @@ class RayExecutor:
     def plan(self, request: Request) -> Plan:
         """Return the plan of a job, made by a worker."""
         self._environment = cluster.environment()
-        options = make_plan.options(runtime_env=self._environment)
+        options = make_plan.options(runtime_env=self._environment, **at_home(request))
         planned: Plan = cluster.answer(options.remote(request, self._namespace))
         return planned
 
@@ -126,8 +131,8 @@ class RayExecutor:
     def submit(self, task: Task) -> Any:
         """Start a task; a worker that dies is replaced and the task tried again."""
         wanted: dict[str, Any] = {"num_gpus": 1} if task.device == "cuda" else {}
-        if task.whole is not None and task.whole.unit == "training":
-            wanted["resources"] = cluster.HEAD  # its checkpoints are kept in the home
+        if task.stage is not None or (task.whole is not None and task.whole.unit == "training"):
+            wanted["resources"] = cluster.HEAD  # its files are kept in the home
         options = run_task.options(runtime_env=self._environment, **wanted)
         handle = options.remote(task, self._namespace)
         with self._lock:

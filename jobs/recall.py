@@ -46,6 +46,11 @@ class StoreRecall:
         found = self._store.recall_tensors(path, size, mtime_ns).to_pylist()
         return {row["tensor"]: row["sha256"] for row in found}
 
+    def trials(self, job: str) -> list[dict[str, Any]]:
+        """Return key, bytes, delta of a job's trials, and whether another keeps their weights."""
+        rows: list[dict[str, Any]] = self._store.weighed_trials(job).to_pylist()
+        return rows
+
     def starting(self, key: str) -> None:
         """Count one attempt at a unit; a home that cannot be written fails later, and says so."""
         try:

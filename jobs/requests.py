@@ -8,8 +8,8 @@ from jobs.catalog import Catalog
 from jobs.errors import JobError
 from jobs.tasks import PICKLE, Request
 
-SPECTRUM = "spectrum"
-ON_CPU = ("series", "training")  # units whose functions are given no device
+SPECTRUM, TRIAL = "spectrum", "trial"
+ON_CPU = ("series", "training", "stages")  # units whose functions are given no device
 
 
 def of(store: Any, catalog: Catalog, job: Mapping[str, Any]) -> Request:
@@ -22,6 +22,7 @@ def of(store: Any, catalog: Catalog, job: Mapping[str, Any]) -> Request:
         raise JobError(f"model {job['model']!r} is no longer registered: add it again")
     analysis = catalog.analysis(job["analysis"])
     spectrum = catalog.analysis(SPECTRUM) if analysis["unit"] == "spectra" else {}
+    staged = analysis["unit"] == "stages"
     return Request(
         path=model["path"],
         allow_pickle=PICKLE in (model["notes"] or ""),
@@ -31,6 +32,7 @@ def of(store: Any, catalog: Catalog, job: Mapping[str, Any]) -> Request:
         layers=job["layers"],
         model=job["model"],
         base=model["base"],
+        stages={**catalog.stages, TRIAL: catalog.analysis(TRIAL)} if staged else {},
     )
 
 

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from jobs.executor import Claims, Executor
 from jobs.ledger import Ledger
 from jobs.tally import Tally
 from jobs.tasks import Labelled, Outcome, Plan, Task
+from jobs.waiting import Waiting, with_threads
 from store.errors import StoreError
 
 TICK = 0.2
@@ -84,19 +84,22 @@ class Run:
         self._store.set_job(self.job, "RUNNING")
         [job] = self._store.job(self.job).to_pylist()
         request = requests.of(self._store, Catalog.load(self._home), job)
-        for declared in filter(None, (request.analysis, request.spectrum)):
+        for declared in request.declared:
             self._store.declare(declared)
         device, warning = self._executor.device(requests.device(request, job["device"]))
         if warning:
             self._log("warning", warning)
-        plan = self._executor.plan(dataclasses.replace(request, device=device))
-        own = {"device": device, "job": self.job, "model": job["model"], "home": str(self._home)}
+        at = {"device": device, "home": str(self._home)}
+        plan = self._executor.plan(dataclasses.replace(request, **at))
+        own = {**at, "job": self.job, "model": job["model"]}
         self._begin(job["model"], plan)
         tasks = [dataclasses.replace(task, **own) for task in plan.tasks]
         self._drain(tasks, job["model"], self._at_once(plan, device))
         if plan.last is not None and not self._stop():
             last = dataclasses.replace(plan.last, spectra=self._spectra(plan), **own)
             self._drain([last], job["model"])
+        if request.stages:
+            self._ledger.end()
         return self._tally.verdict(self._stop())
 
     def _begin(self, model: str, plan: Plan) -> None:
@@ -115,12 +118,13 @@ class Run:
 
     def _drain(self, tasks: Iterable[Task], model: str, at_once: float = math.inf) -> None:
         """Run tasks to their ends, or cancel them when the job is told to stop."""
-        waiting: deque[Task] = deque()
+        waiting = Waiting()
         for task in tasks:
-            if task.state:
-                self._settle(task, Outcome("known", "", task.key, task.matrix_key), model)
-            else:
+            if not task.state:
                 waiting.append(task)
+                continue
+            found = Outcome("known", "", task.key, task.matrix_key)
+            waiting.note(task.label, self._settle(task, found, model))
         running: dict[Any, Task] = {}
         try:
             while (waiting or running) and not self._stop():
@@ -131,6 +135,7 @@ class Run:
                     self._fill(waiting, running, at_once)
                 finally:
                     self._settle_all(ended, waiting, model)
+                self._give_up(waiting, model)
             if self._stop():
                 self._cancel(running, waiting, model)
         finally:
@@ -142,20 +147,17 @@ class Run:
             self._executor.cancel(handle, force=True)
             self._claims.release(task.identity)
 
-    def _fill(self, waiting: deque[Task], running: dict[Any, Task], at_once: float) -> None:
+    def _fill(self, waiting: Waiting, running: dict[Any, Task], at_once: float) -> None:
         """Submit what there is room for; a task that another job has in hand waits its turn."""
-        room: float = self._executor.room(waiting[0].device) if waiting else 0
+        if not waiting:
+            return
+        room: float = self._executor.room(next(iter(waiting)).device)
         # Beside a job that fills every slot, each job has at least one task.
         room = min(room if running else max(room, 1), at_once - len(running))
-        for _ in range(len(waiting)):
-            if room <= 0:
-                return
-            task = waiting.popleft()
-            if self._claims.take(task.identity):
-                running[self._submitted(task)] = task
-                room -= 1
-            else:
-                waiting.append(task)
+        at_once = len(running) + min(waiting.ready(), room)
+        while room > 0 and (task := waiting.take(self._claims.take)) is not None:
+            running[self._submitted(with_threads(task, at_once))] = task
+            room -= 1
 
     def _submitted(self, task: Task) -> Any:
         """Start a task that is claimed; the claim goes when it cannot be started."""
@@ -174,7 +176,7 @@ class Run:
         return [(running.pop(handle), outcome) for handle, outcome in ended]
 
     def _settle_all(
-        self, ended: Iterable[tuple[Task, Outcome]], waiting: deque[Task], model: str
+        self, ended: Iterable[tuple[Task, Outcome]], waiting: Waiting, model: str
     ) -> None:
         """Settle every task that ended, and only then raise what the first of them raised.
 
@@ -187,7 +189,7 @@ class Run:
                     self._ledger.keyed(task, outcome)
                     waiting.append(dataclasses.replace(task, key=outcome.key))
                 else:
-                    self._settle(task, outcome, model)
+                    waiting.note(task.label, self._settle(task, outcome, model))
             except (JobError, StoreError) as error:
                 faults.append(error)
             finally:
@@ -196,8 +198,14 @@ class Run:
             raise faults[0]
         self._progress()
 
-    def _settle(self, task: Task, outcome: Outcome, model: str) -> None:
-        """Store what became of one task, and count it."""
+    def _give_up(self, waiting: Waiting, model: str) -> None:
+        """Settle what waits for a task that failed, or that was stopped."""
+        while lost := waiting.lost():
+            for task, outcome in lost:
+                waiting.note(task.label, self._settle(task, outcome, model))
+
+    def _settle(self, task: Task, outcome: Outcome, model: str) -> str:
+        """Store what became of one task, count it, and return its state."""
         state = self._ledger.settle(task, outcome, model)
         self._tally.add(state, reused=outcome.state == "known")
         if state == "done" and outcome.matrix_key:
@@ -205,8 +213,9 @@ class Run:
         if state == "failed":
             where = f" ({outcome.detail})" if outcome.detail else ""
             self._log("error", outcome.message + where, outcome.key)
+        return state
 
-    def _cancel(self, running: dict[Any, Task], waiting: deque[Task], model: str) -> None:
+    def _cancel(self, running: dict[Any, Task], waiting: Waiting, model: str) -> None:
         """Stop softly, by force after five seconds; what ends by itself meanwhile is kept."""
         began = time.monotonic()
         soft = SOFT if self._stop() == "CANCELLED" else 0.0

@@ -29,6 +29,19 @@ class Whole:
 
 
 @dataclasses.dataclass(frozen=True)
+class Stage:
+    """A step of a job whose units build on each other's files, which are kept in the home."""
+
+    kind: str  # "calibrate", "factors", ...: see `jobs/trials/`
+    of: str  # the analysis whose parameters it is given
+    data: Mapping[str, Any]  # what it works on, as JSON
+    inputs: Sequence[Any]  # what its key is made of, beside its parameters
+    after: tuple[str, ...] = ()  # labels of the tasks that it waits for
+    needs_all: bool = True  # False: it runs once they have ended, whatever became of them
+    wants: bool = False  # its files are to be there, so that its stored rows are not enough
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """One unit of work. `key` and `sha256` are empty until the tensor's bytes were hashed once."""
 
@@ -38,10 +51,11 @@ class Task:
     params: Mapping[str, Any]  # all of them: what the function is called with
     inputs: Mapping[str, Any]  # those that are part of the key
     columns: Sequence[Mapping[str, Any]]
-    # One of these three says what it works on.
+    # One of these four says what it works on.
     ref: Mapping[str, Any] | None = None  # of a matrix
     spectra: Sequence[Labelled] = ()  # that are stored
     whole: Whole | None = None
+    stage: Stage | None = None
     sha256: str = ""
     matrix_key: str = ""
     key: str = ""
@@ -57,11 +71,11 @@ class Task:
         """Return what makes two tasks the same work, as far as it is known.
 
         A unit on a whole model goes by its content once that is hashed: what it says while it
-        runs, and the checkpoints of a training run, are kept under its key.
+        runs, and the checkpoints of a training run, are kept under its key. So are a stage's files.
         """
-        if self.whole is not None and self.key:
+        if self.key and (self.whole is not None or self.stage is not None):
             return self.key
-        subject = [self.ref, list(self.spectra), self.whole]
+        subject = [self.ref, list(self.spectra), self.whole, self.stage]
         return digest([self.analysis, self.version, self.inputs, *subject])
 
 
@@ -82,6 +96,8 @@ class Outcome:
     spectra: pa.Table | None = None
     arrays: Mapping[str, bytes] = dataclasses.field(default_factory=dict)  # sha256 to `.npy`
     remember: Sequence[Remembered] = ()
+    files: pa.Table | None = None  # path, sha256, bytes of what it left in the home to be kept
+    removed: Sequence[str] = ()  # keys of units whose files it deleted
     detail: str = ""  # where it failed, for the log
 
 
@@ -95,6 +111,7 @@ class Plan:
     skipped: Sequence[tuple[str, str]]  # layer and reason
     last: Task | None = None
     at_once: int | None = None  # how many of the tasks fit in memory together, None: not known
+    remember: Sequence[Remembered] = ()  # hashed on the way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +127,13 @@ class Request:
     model: str = ""
     base: str | None = None
     device: str = "cpu"
+    stages: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # declarations by kind
+    home: str = ""
+
+    @property
+    def declared(self) -> list[Mapping[str, Any]]:
+        """Return the declarations of all tables that the job may fill."""
+        return [found for found in (self.analysis, self.spectrum, *self.stages.values()) if found]
 
 
 class Recall(Protocol):
@@ -126,6 +150,9 @@ class Recall(Protocol):
 
     def fingerprints(self, path: str, size: int, mtime_ns: int) -> dict[str, str]:
         """Return the remembered hashes of a file's tensors."""
+
+    def trials(self, job: str) -> list[dict[str, Any]]:
+        """Return key, bytes, delta of a job's trials, and whether another keeps their weights."""
 
     def starting(self, key: str) -> None:
         """Count one attempt at a unit."""

@@ -14,8 +14,9 @@ from analysis.registry import Analysis
 from analysis.weights.matrix import Label, LayerSpectrum, Matrix
 from jobs import measuring, rows, whole
 from jobs.tasks import Outcome, Recall, Remembered, Task, unit_key
+from jobs.trials import stages
 
-MOST_THREADS = 4  # of a unit on a whole model, which is the only one of its job
+MOST_THREADS = 4  # of a unit on a whole model
 NO_CUDA = (
     "Ray offers a GPU, but torch finds no CUDA device in the worker: use --device cpu, or install "
     "a CUDA build of torch and its driver"
@@ -29,6 +30,8 @@ def run_unit(task: Task, recall: Recall) -> Outcome:
     try:
         if task.device == "cuda" and not torch.cuda.is_available():
             return Outcome("failed", NO_CUDA)
+        if task.stage is not None:
+            return stages.run(task, recall)
         analysis = registry.find(task.analysis)
         if task.whole is not None:
             return whole.run(task, analysis, recall)
@@ -39,9 +42,8 @@ def run_unit(task: Task, recall: Recall) -> Outcome:
 
 
 def _threads(task: Task) -> int:
-    if task.whole is None:
-        return task.threads
-    return min(os.cpu_count() or 1, MOST_THREADS)
+    threads = (os.cpu_count() or 1) if task.whole is not None else task.threads
+    return min(threads, MOST_THREADS)
 
 
 def _on_matrix(task: Task, analysis: Analysis, recall: Recall) -> Outcome:

@@ -46,6 +46,12 @@ def bases_and_live_units(cursor: Cursor) -> None:
     cursor.execute("alter table listed rename to artifact")
 
 
+@migration
+def stages_of_jobs(cursor: Cursor) -> None:
+    """Let a job have units of other analyses, which are not listed among its results."""
+    cursor.execute("alter table job_unit add column analysis varchar")
+
+
 def migrate(connection: Connection, now: Callable[[], float] = time.time) -> None:
     """Bring the file up to date. Raises StoreError for a file of a newer version."""
     done = connection.read(_recorded)

@@ -9,7 +9,7 @@ import torch
 
 import analysis
 from analysis import registry
-from analysis.registry import describe
+from analysis.catalogue import describe
 from analysis.weights.matrix import Matrix
 
 README = Path(__file__).parents[1] / "README.md"

@@ -55,6 +55,12 @@ def load(path: Path, layers: Sequence[str] | None = None) -> dict[str, Statistic
     }
 
 
+def layers_in(path: Path) -> list[str]:
+    """Return the layers that a file has statistics of; no tensor is read."""
+    with safe_open(path, framework="pt") as file:
+        return list(json.loads(file.metadata()["statistics"]))
+
+
 def bytes_of(found: Sequence[Target], gradient: str = "full", heldout: bool = True) -> int:
     """Return the bytes that the statistics of some targets take, in memory or in a file.
 

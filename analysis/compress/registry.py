@@ -10,6 +10,12 @@ size at once, so that a sweep over sizes decomposes each matrix once. Two kinds:
     sizes="own"    the method knows its sizes: `options(pieces, tensors, params)` lists those that a
                    group can have, and `build(pieces, tensors, option, params)` makes the modules.
 
+A third kind works on what training added to another model, and has no allocation and no form:
+
+    sizes="update" f(source, params, kept) gives the `lora.Reduced` of an opened adapter or pair:
+                   two factors per module, of `params.rank` or, where that is 0, of a share `kept`.
+                   `updates` names the kinds of source that it takes ("adapter", "delta").
+
 A group is the chosen layers of one block, or those outside of blocks; methods of scope "matrix" see
 one layer at a time.
 """
@@ -23,11 +29,11 @@ from typing import Any, Literal, TypeVar
 from analysis import compress
 from analysis.registry import FAULTS, AnalysisError
 
-Sizes = Literal["ranks", "own"]
+Sizes = Literal["ranks", "own", "update"]
 Scope = Literal["matrix", "block"]
 Need = Literal["gram", "gradient", "squared"]
 Tensors = dict[str, Any]
-Function = TypeVar("Function", bound=Callable[..., Tensors])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Method:
     name: str
     title: str
     params: type
-    function: Callable[..., Tensors]
+    function: Callable[..., Any]
     sizes: Sizes
     scope: Scope
     needs: tuple[Need, ...]
@@ -59,6 +65,7 @@ class Method:
     build: Callable[..., dict[str, Any]] | None = None
     sized: bool = True  # False: a share to keep means nothing to it
     merged: bool = False  # its result is a dense matrix again, no smaller
+    updates: tuple[str, ...] = ()  # kinds of source with an update; (): whole models alone
 
 
 _registered: dict[str, Method] = {}
@@ -78,10 +85,12 @@ def register(
 
     `needs` names what it takes from a calibration. `version` is part of the key of every stored
     result: raise it when the same input would give another answer. Raises ValueError where sizes
-    "own" comes without `options` and `build`.
+    "own" comes without `options` and `build`, or "update" without `updates`.
     """
     if sizes == "own" and not {"options", "build"} <= more.keys():
         raise ValueError(f'expected `options` and `build` with sizes="own", got {sorted(more)}')
+    if (sizes == "update") != bool(more.get("updates")):
+        raise ValueError(f'expected `updates` with sizes="update" alone, got {sorted(more)}')
 
     def enrol(function: Function) -> Function:
         name = function.__module__.rpartition(".")[2]

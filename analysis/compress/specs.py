@@ -6,6 +6,7 @@ of its own takes no allocation and no form, one that knows no share takes no siz
 """
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -102,7 +103,7 @@ def shares(text: str) -> list[float]:
             value = float(number) / (100 if word.endswith("%") else 1)
         except ValueError:
             value = float("nan")
-        if not 0 < value <= 1:
+        if not 0 < round(value, 6) <= 1:
             raise AnalysisError(
                 f"kept {word!r}: expected shares of the parameters above 0 and up to 1, such as "
                 "0.9, 0.8"
@@ -172,7 +173,7 @@ def _ranks(text: str | None) -> dict[str, int]:
         return {}
     try:
         found = json.loads(text)
-        ranks = {str(layer): int(rank) for layer, rank in found.items()}
+        ranks = {str(layer): operator.index(rank) for layer, rank in found.items()}
     except (ValueError, AttributeError, TypeError):
         raise AnalysisError(
             'ranks: expected JSON of layers and ranks, such as {"blocks.0.q": 12}'

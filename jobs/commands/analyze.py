@@ -17,26 +17,38 @@ from jobs.errors import Interrupted, JobError
 from jobs.params import pairs
 from jobs.proxy import plain_errors
 
+Then = Callable[[Client, str], int]
 LOCAL_WAIT = 0.5  # --local is refused while an owner lives, so it does not wait for one
 
 
 def analyze(args: argparse.Namespace, home: Path) -> int:
     """Run an analysis of a model to its end."""
-    params = pairs(args.set)
+    return of(args, home, args.analysis, pairs(args.set), args.device)
+
+
+def of(
+    args: argparse.Namespace,
+    home: Path,
+    analysis: str,
+    params: Mapping[str, Any],
+    device: str = "auto",
+    then: Then = follow.to_the_end,
+) -> int:
+    """Run a job of a model, or with --predict say what it would take; `then` ends the command."""
     if args.predict:
-        return _predict(args, params, home)
+        return _predict(args, analysis, params, home)
 
     def submit(client: Client) -> str:
         model = client.resolve(args.model, allow_pickle=True) if args.allow_pickle else args.model
-        return client.submit(model, args.analysis, params, args.layers, args.device)
+        return client.submit(model, analysis, params, args.layers, device)
 
-    return _run(home, submit, local=args.local)
+    return _run(home, submit, local=args.local, then=then)
 
 
-def _predict(args: argparse.Namespace, params: Mapping[str, Any], home: Path) -> int:
+def _predict(args: argparse.Namespace, analysis: str, params: Mapping[str, Any], home: Path) -> int:
     with clients.connect(home) as client:
         model = client.resolve(args.model, allow_pickle=args.allow_pickle)
-        found = client.predict(model, args.analysis, params, args.layers)
+        found = client.predict(model, analysis, params, args.layers)
     if found["words"]:
         print(text.plain(found["words"]))
     if found["bytes"]:
@@ -62,25 +74,31 @@ def cancel(args: argparse.Namespace, home: Path) -> int:
     return errors.DONE
 
 
-def _run(home: Path, begin: Callable[[Client], str], *, local: bool) -> int:
+def _run(
+    home: Path,
+    begin: Callable[[Client], str],
+    *,
+    local: bool,
+    then: Then = follow.to_the_end,
+) -> int:
     if local:
-        return _in_process(places.prepare(home), begin)
+        return _in_process(places.prepare(home), begin, then)
     home = places.prepare(home)
     if owner.await_started(home) is not None:
         with clients.connect(home) as client:
-            return _as_client(client, begin)
+            return _as_client(client, begin, then)
     from jobs.server import serving
 
     with serving(home, doing="python -m jobs") as client:
-        return follow.to_the_end(client, begin(client))
+        return then(client, begin(client))
 
 
-def _as_client(client: Client, begin: Callable[[Client], str]) -> int:
+def _as_client(client: Client, begin: Callable[[Client], str], then: Then) -> int:
     if not client.can_run:
         raise errors.HomeInUse("the owner of the home ended meanwhile: run the command again")
     job = begin(client)
     try:
-        return follow.to_the_end(client, job)
+        return then(client, job)
     except KeyboardInterrupt:
         print(
             f"\njob {job} goes on: follow it with `python -m jobs status {job}`, "
@@ -90,16 +108,16 @@ def _as_client(client: Client, begin: Callable[[Client], str]) -> int:
         return errors.INTERRUPTED
 
 
-def _in_process(home: Path, begin: Callable[[Client], str]) -> int:
+def _in_process(home: Path, begin: Callable[[Client], str], then: Then) -> int:
     bar = follow.Bar()
     with _local_client(home, bar) as client:
         try:
             job = begin(client)
         except Interrupted:
             bar.close()
-            job = str(client.store.jobs(1)["id"][0])
+            return follow.finish(client, client.job(str(client.store.jobs(1)["id"][0])))
         bar.close()
-        return follow.finish(client, client.job(job))
+        return then(client, job)
 
 
 @contextlib.contextmanager

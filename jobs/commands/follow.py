@@ -10,6 +10,7 @@ import pandas as pd
 
 from jobs import errors, text
 from jobs.client import Client
+from jobs.commands import trial_table
 from jobs.errors import Unreachable
 from jobs.states import ACTIVE, ENDED
 
@@ -160,6 +161,9 @@ def _wait(client: Client, job: str, bar: Bar) -> dict[str, Any]:
 def _summary(client: Client, row: dict[str, Any]) -> None:
     found = client.store.results(row["id"])
     if found.empty:
+        return
+    if row["analysis"] == "trial":
+        print("\n".join(trial_table.lines(found)))
         return
     skipped = found[found["status"] == "skipped"]
     shown = found[found["status"] != "skipped"]

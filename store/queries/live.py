@@ -62,7 +62,7 @@ def add_live(
 def stop_live(cursor: Cursor, job: str, label: str) -> int:
     """End a label's unit before it is finished; return how many of its rows stay."""
     found = cursor.execute(
-        """select ju.unit, j.analysis, p.kept
+        """select ju.unit, coalesce(p.analysis, ju.analysis, j.analysis), p.kept
         from job_unit ju join job j on j.id = ju.job
             left join progress p on p.unit = ju.unit and ju.state = 'running'
         where ju.job = ? and ju.label = ? and ju.unit is not null""",

@@ -76,7 +76,9 @@ def results(cursor: Cursor, job: str) -> pa.Table:
         from job_unit ju join job j on j.id = ju.job left join unit u on u.key = ju.unit {rows}
         where ju.job = $job
             and (u.analysis = j.analysis or u.state = 'failed'
-                or (u.analysis is null and ju.state <> 'done'))
+                or (u.analysis is null and ju.state = 'failed')
+                or (u.analysis is null and ju.state <> 'done'
+                    and coalesce(ju.analysis, j.analysis) = j.analysis))
         order by ju.position, ju.label{", r.row" if found else ""}""",
         job=job,
     )

@@ -8,6 +8,7 @@ from store.queries.models import PLACED
 from store.queries.results import KEY
 
 FACTORS, TRIAL = "result_factors", "result_trial"
+LOSSES = ("plain", "whitened", "heldout", "expected", "first_order")  # by rank
 CURVES = {
     "job": pa.string(),
     "unit": pa.string(),
@@ -20,7 +21,7 @@ CURVES = {
     "cols": pa.int64(),
     "method": pa.string(),
     "tokens": pa.int64(),
-    **dict.fromkeys(("plain", "whitened", "heldout", "expected", "first_order"), pa.list_(pa.float64())),
+    **dict.fromkeys(LOSSES, pa.list_(pa.float64())),
 }
 OF_UNIT = ("job", "number", "label", "unit", "state", "message", "finished", "seconds")
 # The place of the newest finished row of each method on each layer that the model still has in this
@@ -42,7 +43,7 @@ def factor_curves(cursor: Cursor, model: str, method: str | None = None) -> pa.T
 
     One row per (method, layer): job, unit, finished, the unit's label and inputs (JSON text), the
     layer's matrix_key as it is now, then the row of `result_factors`: layer, rows, cols, method,
-    tokens, and the lists plain, whitened, heldout, expected and first_order. Layers that the model no longer
+    tokens, and the lists of LOSSES. Layers that the model no longer
     has in this shape are left out; whether other bytes of the same shape have taken a layer's
     place, `inputs` and `plain[0]` = ‖W‖² can tell.
     """

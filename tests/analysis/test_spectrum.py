@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.catalogue import describe
 from analysis.numerics.measures import Options, measures
-from analysis.registry import describe
 from analysis.spectrum import Params, Row, spectrum
 from analysis.weights.matrix import Label, Matrix, NonFinite, ZeroMatrix
 from tests.matrices import gauss, planted, reference

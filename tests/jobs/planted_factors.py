@@ -26,7 +26,7 @@ def tail(values):
     return np.append(np.cumsum(np.square(values)[::-1])[::-1], 0.0)
 
 
-def row(layer, shape, plain, *, method, scale=1.0, slope=0.0, without=()):
+def row(layer, shape, plain, *, method, scale=1.0, slope=0.0, without=()):  # noqa: PLR0913
     """The curves of one layer: each column falls in its own way, to 0."""
     index = np.arange(len(plain))
     curves = {

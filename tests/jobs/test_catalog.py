@@ -97,14 +97,36 @@ def made_up(matrix, params):
 {last}
 """
 
+METHOD = """
+from dataclasses import dataclass
+from analysis.compress.registry import register
+@dataclass(frozen=True)
+class Params:
+    alpha: float = 0.5
+@register(title="Whole", paper="https://arxiv.org/abs/1", needs=["gram"])
+def whole(pieces, params):
+    "Return nothing."
+    return {}
+"""
+STAGES = """
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Row:
+    layer: str
+STAGES = {"factors": Row}
+"""
+
 
 def test_one_bad_file_does_not_take_the_list_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "project" / "analysis"
     folder.mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py", "registry.py"):
+    for name in ("__init__.py", "__main__.py", "catalogue.py", "registry.py"):
         shutil.copy(catalog.package_folder() / name, folder)
+    (folder / "compress").mkdir()
+    for name in ("__init__.py", "registry.py"):
+        shutil.copy(catalog.package_folder() / "compress" / name, folder / "compress")
     good = {"first": "", "last": "", "type": "int", "default": "1"}
     files = {
         "good": ANALYSIS.format(**good),
@@ -113,13 +135,21 @@ def test_one_bad_file_does_not_take_the_list_away(
         "unlike": ANALYSIS.format(**good | {"default": "Path('/')"}),
         "late": ANALYSIS.format(**good | {"last": "raise ValueError('too late')"}),
         "exits": "import sys; sys.exit(3)",
+        "compress/whole": METHOD,
+        "compress/good": "1 / 0",  # the analysis of this name is another one
+        "compress/stages": STAGES,
     }
     for name, source in files.items():
         (folder / f"{name}.py").write_text(source)
     monkeypatch.setattr(catalog, "package_folder", lambda: folder)
     found = Catalog.load(tmp_path)
     assert list(found.analyses) == ["good", "prints"]
-    assert set(found.broken) == {"lists", "unlike", "late", "exits"}
+    assert set(found.broken) == {"lists", "unlike", "late", "exits", "compress/good"}
+    assert found.analysis("good")["title"] == "Made up"
+    [method] = found.methods.values()
+    assert (method["name"], method["needs"], method["sized"]) == ("whole", ["gram"], True)
+    assert method["params"][0]["name"] == "alpha"
+    assert found.stages["factors"]["columns"][0]["name"] == "layer"
     assert "list[int]" in found.broken["lists"]
     assert found.broken["exits"] == "SystemExit: 3"
 

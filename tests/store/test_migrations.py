@@ -5,7 +5,7 @@ import pytest
 from store import Store, StoreError, arrow, migrations
 from tests.store import examples
 
-OWN = ["first_tables", "bases_and_live_units"]
+OWN = ["first_tables", "bases_and_live_units", "stages_of_jobs"]
 
 
 @pytest.fixture

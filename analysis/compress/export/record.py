@@ -42,6 +42,12 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     (folder / FILE).write_text(f"{text}\n")
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what `write_record` wrote into a folder."""
+    found: dict[str, Any] = json.loads((folder / FILE).read_text())
+    return found
+
+
 def versions() -> dict[str, str]:
     """Return the versions of rankscope, torch, transformers and Python."""
     return {

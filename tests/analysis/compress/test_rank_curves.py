@@ -51,7 +51,9 @@ def test_every_rank_is_what_its_own_product_gives(shape, gradient, weights):
     for name, wanted in naive(W, B, A, found).items():
         assert curves[name].shape == (min(shape) + 1,)
         assert curves[name].dtype == np.float64
-        np.testing.assert_allclose(curves[name], wanted, rtol=1e-9, atol=1e-11 * max(map(abs, wanted)))
+        np.testing.assert_allclose(
+            curves[name], wanted, rtol=1e-9, atol=1e-11 * max(map(abs, wanted))
+        )
         assert curves[name][-1] == 0
 
 

@@ -205,7 +205,7 @@ def test_a_module_that_only_derives_from_linear_is_no_target(tmp_path):
 def test_names_that_no_model_has_and_forms_of_no_target_are_refused(tmp_path):
     source = opened(tiny("llama"), tmp_path)
     network = source.network()
-    with pytest.raises(NotRunnable, match="no layer 'blocks.7.q'"):
+    with pytest.raises(NotRunnable, match=r"no layer 'blocks.7.q'"):
         t.targets(source, network, ["blocks.7.q"])
     found, _ = t.targets(source, network, ["blocks.0.q"])
     form, before = exact(network, found[0]), network.model.layers[0].self_attn.q_proj

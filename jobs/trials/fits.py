@@ -1,0 +1,84 @@
+"""What keeps a model or its settings from being compressed, said before anything runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.compress import calibrating, calibration, measuring
+from analysis.compress.specs import Spec, expand
+from analysis.evaluate import evaluation
+from analysis.networks.opened import OpenedModel
+from analysis.networks.transformer import Task, task_of
+from jobs.errors import JobError
+
+LOSS: tuple[Task, ...] = ("causal", "masked")  # heads that have one
+OF_UPDATES = ("lora_shrink", "lora_extract")
+BY_LOSS = ("gradient", "squared")  # what a method may need, that only a backward pass gives
+STATISTICS = ("gram", *BY_LOSS)
+
+
+def check_model(source: Any, what: str) -> None:
+    """Raise JobError for a model that no trial can be made of, with what to choose instead."""
+    if source.steps:
+        raise JobError(
+            f"{source.name} is a series of checkpoints, and {what} is of one: add the folder of "
+            "one checkpoint with `models add`, and choose that"
+        )
+    if source.base is not None or source.kind in ("adapter", "delta"):
+        raise JobError(
+            f"{source.name} holds what changes another model: {what} compresses the layers of a "
+            "whole one. Choose its base, or the model with the changes merged in"
+        )
+    if not source.config:
+        raise JobError(
+            f"{source.name} is a {source.architecture} without a config.json: {what} puts smaller "
+            "modules into a transformers model and measures it on text, so there is none of it yet"
+        )
+
+
+def specs_of(params: Any) -> list[Spec]:
+    """Return the trials that settings mean. Raises AnalysisError, and JobError for adapters."""
+    for name in OF_UPDATES:
+        if name in params.methods:
+            raise JobError(f"{name} is not there yet as a trial: choose a method for whole layers")
+    return expand(params)
+
+
+def check_methods(source: Any, specs: Sequence[Spec], gradient: str) -> None:
+    """Raise JobError where a method needs gradients that there are not."""
+    for spec in specs:
+        method, _ = spec.parsed()
+        needed = [need for need in method.needs if need in BY_LOSS]
+        if needed and not has_loss(source):
+            raise JobError(
+                f"{spec.method} needs the gradient of a loss, and {source.name} has no head that "
+                "gives one: choose a method without, such as whitened_svd"
+            )
+        if needed and gradient == "none":
+            raise JobError(
+                f"{spec.method} needs gradients: set gradient to full, diagonal or scalar, or "
+                "choose a method without, such as whitened_svd"
+            )
+
+
+def has_loss(source: Any) -> bool:
+    """Say whether a model has a head whose loss has a gradient."""
+    return task_of(source) in LOSS
+
+
+def calibrates(source: Any, specs: Sequence[Spec], params: Any) -> bool:
+    """Say whether a job has a calibration.
+
+    Where a method or a compensation needs one, and where its losses can be predicted by it.
+    """
+    needed = any(need in STATISTICS for spec in specs for need in spec.parsed()[0].needs)
+    if needed or params.compensation != "none" or params.objective in ("expected", "whitened"):
+        return True
+    return bool(params.objective == "auto" and params.gradient != "none" and has_loss(source))
+
+
+def check_texts(source: Any, params: Any, *, calibrated: bool) -> None:
+    """Raise what reading the texts would raise: AnalysisError with a sentence."""
+    if hasattr(params, "evaluate"):
+        evaluation.check(source, measuring.settings_of(params))
+    if calibrated:
+        calibration.tokens(OpenedModel(source), calibrating.settings_of(params))
