@@ -12,21 +12,27 @@ from analysis.compress.export.compensation import write_compensation
 from analysis.compress.export.merged import write_merged
 from analysis.compress.export.placing import forms_in
 from analysis.compress.export.record import read_record
+from analysis.compress.lora_merge import write_merged_update
 from analysis.networks.opened import OpenedModel
+from analysis.weights.folders import is_adapter
 
 
 def export(opened: OpenedModel, weights: Path, form: str, folder: Path) -> Path:
     """Return the zip of a trial that lies factored in `weights`; `opened` is its dense model.
 
     "factored" is that folder as it is, "merged" an ordinary checkpoint in the same dtype, "adapter"
-    the compensation as a PEFT adapter with its base. Raises AnalysisError where there is none.
+    the compensation as a PEFT adapter with its base, or the adapter that a trial of an update is.
+    Raises AnalysisError where there is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = read_record(weights)
     with tempfile.TemporaryDirectory(dir=folder) as draft:
         place = Path(draft) / "model"
-        if form == "factored":
+        is_update = is_adapter(weights)
+        if form == "factored" or (is_update and form == "adapter"):
             place = weights
+        elif is_update:
+            write_merged_update(place, opened, weights, record)
         else:
             write = {"merged": write_merged, "adapter": write_compensation}[form]
             network = _plain(loading.load(weights))

@@ -41,7 +41,8 @@ class Row:
         metadata={
             "title": "Predicted Δloss",
             "help": "slope and curvature of the loss on the calibration text, <E[∂L/∂W],W'-W> + "
-            "½‖A^½(W-W')G^½‖², summed over the layers, in nats per token; not reliable above 0.3",
+            "½‖A^½(W-W')G^½‖², summed over the layers, in nats per token, before any recovery; "
+            "not reliable above 0.3",
         }
     )
     perplexity: float | None = field(metadata={"title": "Perplexity"})
@@ -65,7 +66,11 @@ class Row:
         }
     )
     whitened_error: float | None = field(
-        metadata={"title": "Layer error", "help": "√(Σ‖(W-W')X‖²/Σ‖WX‖²) on the calibration text"}
+        metadata={
+            "title": "Layer error",
+            "help": "‖(W-W')X‖/‖WX‖ on the calibration text, root mean square over the layers; "
+            "before any recovery",
+        }
     )
     heldout_error: float | None = field(
         metadata={"title": "Held-out layer error", "help": "the same on windows left out of it"}

@@ -94,6 +94,7 @@ def test_a_form_of_some_rank_is_the_best_of_that_rank(tmp_path, form, kind):
     assert list(made) == [given.layer]
     assert type(made[given.layer]) is kind
     lost = given.W - made[given.layer].dense().detach().double()
+    assert result(given, made[given.layer], 3).lost_rank == 0.5
     tail = torch.linalg.svdvals(given.W)[3:]
     assert norm(lost) == pytest.approx(norm(tail), rel=1e-6)
 

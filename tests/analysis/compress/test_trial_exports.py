@@ -3,7 +3,6 @@
 import json
 import zipfile
 
-import peft
 import pytest
 import torch
 import transformers
@@ -73,13 +72,15 @@ def test_merged_is_an_ordinary_checkpoint(stages, saved, name, tmp_path):
     _, weights = saved[name]
     folder = unpacked(stages, weights, "merged", tmp_path)
     expected = logits(stages.made(SPECS[name]).network)
-    assert (logits(ordinary(folder)) - expected).abs().max() < allowed(
-        stages
-    ) * expected.abs().max()
+    off = (logits(ordinary(folder)) - expected).abs().max()
+    assert off < allowed(stages) * expected.abs().max()
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
 def test_a_compensation_is_an_adapter_with_its_base(stages, saved, tmp_path):
     _, weights = saved["rounded"]
+    import peft
+
     folder = unpacked(stages, weights, "adapter", tmp_path)
     base = ordinary(folder / "base")
     expected = logits(stages.made(SPECS["rounded"]).network)
