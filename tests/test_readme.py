@@ -8,8 +8,10 @@ import pytest
 import torch
 
 import analysis
-from analysis import registry
+from analysis import compress, registry
 from analysis.catalogue import describe
+from analysis.compress import registry as methods
+from analysis.compress.pieces import Piece, Statistics
 from analysis.weights.matrix import Matrix
 
 README = Path(__file__).parents[1] / "README.md"
@@ -67,6 +69,31 @@ def test_the_readmes_analysis_works(coherence):
     matrix = Matrix.of(torch.diag(torch.arange(16.0, 0, -1)))
     [row] = coherence.function(matrix, coherence.params())
     assert row.coherence == pytest.approx(2)
+
+
+@pytest.fixture
+def mean_shifted(tmp_path, monkeypatch):
+    """Return the README's example of a method, registered from a file beside the others."""
+    [source] = re.findall(r"```python\n(\"\"\"Mean-shifted.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "mean_shifted.py").write_text(source)
+    monkeypatch.setattr(compress, "__path__", [*compress.__path__, str(tmp_path)])
+    yield methods.find("mean_shifted")
+    methods._registered.pop("mean_shifted")
+    sys.modules.pop("analysis.compress.mean_shifted")
+
+
+def test_the_readmes_method_works(mean_shifted):
+    assert describe()["methods"]["mean_shifted"]["sizes"] == "ranks"
+    W = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    size = torch.tensor([9.0, 1, 1, 1], dtype=torch.float64)
+    found = Statistics(tokens=100, gram=torch.diag(size.square()), mean_abs=size)
+    given = Piece("blocks.0.q", "q", 0, W, found)
+    factors = mean_shifted.function([given], mean_shifted.params())
+    B, A = factors["blocks.0.q.B"], factors["blocks.0.q.A"]
+    assert torch.allclose(B @ A, W, atol=1e-12)
+    # The column that is weighed by 9 is what rank 1 keeps best.
+    lost = (W - B[:, :1] @ A[:1]).square().sum(0)
+    assert lost[0] < 0.05 * lost.sum()
 
 
 if __name__ == "__main__":
