@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from analysis.compress.comparing import Comparison, compare
+from analysis.compress.lora_trial import compare_update
 from analysis.compress.making import make
 from analysis.compress.specs import COMPENSATIONS
 from analysis.compress.stages import Given
@@ -166,6 +167,9 @@ def trial(given: Given, report: Report) -> Iterator[Row]:
     Raises BadInput for a size that is not reached, and NonFiniteLayer naming the layer where a
     weight, an activation or a loss is not finite.
     """
-    made = make(given, report)
-    found: Comparison = compare(given, made, report)
+    found: Comparison
+    if given.spec.parsed()[0].sizes == "update":
+        found = compare_update(given, report)
+    else:
+        found = compare(given, make(given, report), report)
     yield Row(**found.columns())

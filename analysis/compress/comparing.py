@@ -181,7 +181,7 @@ def compare(given: Given, made: Made, report: Report) -> Comparison:
     dense_network = opened.network()
     sizes = _sizes_of(made, dense_network)
     pace = _pace(given, made, dense_network, report) if given.params.speed else None
-    texts = _texts(opened, given.params.evaluate, dense_network, made)
+    texts = continuations(opened, given.params.evaluate, dense_network, made)
     if given.weights is not None:
         report(3, STEPS, "saving")
         paths = sorted({target.module for target in made.targets if target.layer in made.forms})
@@ -211,7 +211,7 @@ def _pace(given: Given, made: Made, dense: torch.nn.Module, report: Report) -> S
     return speed(dense, made.network, ids, modules=modules)
 
 
-def _texts(
+def continuations(
     opened: OpenedModel, text: str | None, dense: torch.nn.Module, made: Made
 ) -> tuple[str, str, str]:
     """Return a prompt and how both models go on; nothing of a model that is not causal."""

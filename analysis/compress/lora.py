@@ -8,7 +8,7 @@ Hu et al. (2022), https://arxiv.org/abs/2106.09685
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -46,6 +46,7 @@ class Row:
     rank_after: int
     energy: float  # share of ‖ΔW‖² that is kept, of ‖ΔW G^½‖² with statistics
     numbers: int  # that both factors hold
+    of_numbers: int  # of its factors before, or of a changed matrix; 0: training left it alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,8 @@ def shrink_source(
     found = list(updates(source))
     low = [update for update in found if update.matrix.factors() is not None]
     other = [(update.tensor, NO_FACTORS) for update in found if update not in low]
-    whole = sum(_rank(update) * sum(update.matrix.shape) for update in low)
-    return _Trial(low, statistics or {}).reduced(rank, kept, whole, other + left_out(source))
+    trial = _Trial(low, statistics or {}, lambda update: _rank(update) * sum(update.matrix.shape))
+    return trial.reduced(rank, kept, other + left_out(source))
 
 
 def extract_source(
@@ -96,9 +97,12 @@ def extract_source(
     """
     if source.base is None:
         raise NoUpdates(f"{source.name} stands alone: give the base of it with --base MODEL")
-    trial = _Trial(list(updates(source)), statistics or {})
-    whole = sum(math.prod(update.matrix.shape) for update in trial.updates if trial.changed(update))
-    return trial.reduced(rank, kept, whole, left_out(source))
+    trial = _Trial(
+        list(updates(source)),
+        statistics or {},
+        lambda update: math.prod(update.matrix.shape) if trial.changed(update) else 0,
+    )
+    return trial.reduced(rank, kept, left_out(source))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,7 @@ class _Trial:
 
     updates: list[LayerUpdate]
     statistics: ByLayer
+    before: Callable[[LayerUpdate], int]  # the numbers of one module that a share of 1 would hold
     _spectra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def changed(self, update: LayerUpdate) -> bool:
@@ -116,9 +121,9 @@ class _Trial:
         self,
         rank: int | None,
         kept: float | Fraction | None,
-        whole: int,
         skipped: list[tuple[str, str]],
     ) -> Reduced:
+        whole = sum(self.before(update) for update in self.updates)
         ranks = self._ranks(rank, None if kept is None else int(exactly(kept) * whole))
         pairs = list(zip(self.updates, ranks, strict=True))
         return Reduced(
@@ -144,7 +149,8 @@ class _Trial:
         total = float(spectrum.sum())
         share = float(spectrum[:rank].sum()) / total if total else 1.0
         numbers = rank * sum(update.matrix.shape)
-        return Row(update.layer, update.module, _rank(update), rank, share, numbers)
+        place = (update.layer, update.module)
+        return Row(*place, _rank(update), rank, share, numbers, self.before(update))
 
     def _spectrum(self, update: LayerUpdate) -> np.ndarray:
         """Return σ² of an update, descending; what float64 cannot tell from zero is zero."""

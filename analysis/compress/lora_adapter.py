@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from analysis.compress.export.record import write_record
+from analysis.compress.export.tensors import METADATA, file_bytes
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.registry import AnalysisError
 
 PREFIX = "base_model.model."
+FILE = "adapter_model.safetensors"
+Factors = tuple[Tensor, Tensor]
 
 
 class NothingToWrite(AnalysisError):  # noqa: N818  what was found, not a fault
@@ -29,7 +32,7 @@ class NothingToWrite(AnalysisError):  # noqa: N818  what was found, not a fault
 
 def write_adapter(
     folder: Path,
-    factors: Mapping[str, tuple[Tensor, Tensor]],
+    factors: Mapping[str, Factors],
     base: str,
     record: Mapping[str, Any],
     *,
@@ -47,17 +50,45 @@ def write_adapter(
         raise NothingToWrite(f"no module of {base} has an update: there is no adapter to write")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{PREFIX}{path}.lora_{letter}.weight": _stored(path, factor, dtype)
-        for path, (B, A) in held.items()
-        for letter, factor in (("A", A), ("B", B))
+        name: stored(path, factor, dtype)
+        for path, pair in held.items()
+        for name, factor in _named(path, pair).items()
     }
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / FILE, metadata=METADATA)
     config = _config({path: A.shape[0] for path, (_, A) in held.items()}, base, conv1d=conv1d)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True))
     write_record(folder, record)
 
 
-def _stored(path: str, factor: Tensor, dtype: torch.dtype) -> Tensor:
+def read_factors(folder: Path) -> dict[str, Factors]:
+    """Return B (m x k) and A (k x n) by module of what `write_adapter` wrote."""
+    tensors = load_file(folder / FILE)
+    ending = ".lora_A.weight"
+    paths = [n.removeprefix(PREFIX).removesuffix(ending) for n in tensors if n.endswith(ending)]
+    return {path: (tensors[_name(path, "B")], tensors[_name(path, "A")]) for path in paths}
+
+
+def adapter_bytes(factors: Mapping[str, Factors], dtype: torch.dtype) -> int:
+    """Return the exact size of the file that `write_adapter` writes; 0 where there is nothing."""
+    held = {
+        name: (dtype, tuple(factor.shape))
+        for path, pair in factors.items()
+        if pair[1].shape[0] > 0
+        for name, factor in _named(path, pair).items()
+    }
+    return file_bytes(held) if held else 0
+
+
+def _named(path: str, pair: Factors) -> dict[str, Tensor]:
+    return {_name(path, "A"): pair[1], _name(path, "B"): pair[0]}
+
+
+def _name(path: str, letter: str) -> str:
+    return f"{PREFIX}{path}.lora_{letter}.weight"
+
+
+def stored(path: str, factor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a factor as a file holds it. Raises NonFiniteLayer for what `dtype` cannot hold."""
     kept = factor.detach().to(dtype).contiguous()
     if not kept.isfinite().all():
         raise NonFiniteLayer(path, f"its update stored as {str(dtype).removeprefix('torch.')}")

@@ -32,7 +32,6 @@ from analysis.registry import FAULTS, AnalysisError
 Sizes = Literal["ranks", "own", "update"]
 Scope = Literal["matrix", "block"]
 Need = Literal["gram", "gradient", "squared"]
-Tensors = dict[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

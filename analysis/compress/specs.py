@@ -2,7 +2,8 @@
 
 Words as a user gives them: methods `svd, rtn:bits=4:group=32`, sizes `0.9, 0.8` or `90 %`, rules
 and storage forms by name. Every combination that means something is one `Spec`; a method with sizes
-of its own takes no allocation and no form, one that knows no share takes no size. Torch-free.
+of its own, or of an update, takes no allocation and no form; one that knows no share, or is given a
+rank, takes no size. Torch-free.
 """
 
 import json
@@ -87,9 +88,10 @@ def expand(params: Any) -> list[Spec]:
     found: dict[str, Spec] = {}
     for name, settings in _methods(params.methods):
         method = find(name)
-        parse(method, settings)
+        given = parse(method, settings)
         own = Spec(name, settings, **more)
-        for spec in _of_method(method, own, grid):
+        sized = method.sized and not (method.sizes == "update" and given.rank)
+        for spec in _of_method(method, own, grid) if sized else [own]:
             found.setdefault(json.dumps(spec.to_dict(), sort_keys=True), spec)
     return list(found.values())
 
@@ -126,9 +128,7 @@ class _Grid:
 
 
 def _of_method(method: Method, own: Spec, grid: _Grid) -> list[Spec]:
-    if not method.sized:
-        return [own]
-    if method.sizes == "own":
+    if method.sizes != "ranks":
         return [replace(own, kept=kept) for kept in grid.sizes]
     if grid.ranks:
         hand = replace(own, allocation=BY_HAND, ranks=grid.ranks)

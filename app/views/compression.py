@@ -54,7 +54,7 @@ def _all(
 ) -> None:
     """Draw the form, how the newest job stands, both figures, the table and the disk."""
     with st.expander("Launch a trial or a sweep", expanded=arrived or trials.empty):
-        form.draw(client, catalog, model)
+        form.draw(client, catalog, model, _kind(client, model))
         with st.popover("Methods and papers", type="tertiary"):
             st.markdown(methods.about(methods.known(catalog)))
     _stopped(client, model)
@@ -67,6 +67,12 @@ def _all(
     held = client.disk()
     table.draw(trials, held)
     disk.draw(client, held)
+
+
+def _kind(client: Any, model: str) -> str:
+    """Return what a model is as files: "transformers", "adapter", ..."""
+    models = client.store.models()
+    return str(models.loc[models["name"] == model, "kind"].iloc[0])
 
 
 def _stopped(client: Any, model: str) -> None:

@@ -91,10 +91,12 @@ class Draft:
         parts = {name: part for name, part in before.items() if part}
         if spec.allocation != SENSITIVITY:
             parts.pop("sensitivity", None)
+        # With factors, these have it in their keys.
+        version = {} if "factors" in parts else {"method_version": spec.parsed()[0].version}
         return self._add(
             "trial",
             spec.label,
-            {"spec": spec.to_dict(), **self.settings.of_trial()},
+            {"spec": spec.to_dict(), **self.settings.of_trial(), **version},
             [self.groups.layers],
             {
                 "spec": spec.to_dict(),

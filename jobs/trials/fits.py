@@ -3,30 +3,30 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.compress import calibrating, calibration, measuring
-from analysis.compress.specs import Spec, expand
+from analysis.compress import calibrating, calibration, lora_fits, measuring
+from analysis.compress.specs import Spec
 from analysis.evaluate import evaluation
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import Task, task_of
 from jobs.errors import JobError
 
 LOSS: tuple[Task, ...] = ("causal", "masked")  # heads that have one
-OF_UPDATES = ("lora_shrink", "lora_extract")
+OF_UPDATES = ("trial", "export")  # what may be asked for of an adapter, or of a pair
 BY_LOSS = ("gradient", "squared")  # what a method may need, that only a backward pass gives
 STATISTICS = ("gram", *BY_LOSS)
 
 
 def check_model(source: Any, what: str) -> None:
-    """Raise JobError for a model that no trial can be made of, with what to choose instead."""
+    """Raise JobError for a model that no trial is made of, with what to choose instead."""
     if source.steps:
         raise JobError(
             f"{source.name} is a series of checkpoints, and {what} is of one: add the folder of "
             "one checkpoint with `models add`, and choose that"
         )
-    if source.base is not None or source.kind in ("adapter", "delta"):
+    if source.base is not None and what not in OF_UPDATES:
         raise JobError(
-            f"{source.name} holds what changes another model: {what} compresses the layers of a "
-            "whole one. Choose its base, or the model with the changes merged in"
+            f"{source.name} holds what changes another model: {what} are of the layers of a whole "
+            "one. Choose its base, or the model with the changes merged in"
         )
     if not source.config:
         raise JobError(
@@ -35,12 +35,19 @@ def check_model(source: Any, what: str) -> None:
         )
 
 
-def specs_of(params: Any) -> list[Spec]:
-    """Return the trials that settings mean. Raises AnalysisError, and JobError for adapters."""
-    for name in OF_UPDATES:
-        if name in params.methods:
-            raise JobError(f"{name} is not there yet as a trial: choose a method for whole layers")
-    return expand(params)
+def check_updates(source: Any, layers: Sequence[str], specs: Sequence[Spec], params: Any) -> None:
+    """Raise BadInput where a method is not for a whole model, or for what changes one."""
+    for spec in specs:
+        if of_update(spec):
+            opened = OpenedModel(source, tuple(layers), all_layers=False)
+            lora_fits.check(opened, spec, params)
+        else:
+            lora_fits.check_kind(source, spec)
+
+
+def of_update(spec: Spec) -> bool:
+    """Say whether a trial is of an update: it has no calibration, and no factors of its layers."""
+    return bool(spec.parsed()[0].sizes == "update")
 
 
 def check_methods(source: Any, specs: Sequence[Spec], gradient: str) -> None:
@@ -70,6 +77,8 @@ def calibrates(source: Any, specs: Sequence[Spec], params: Any) -> bool:
 
     Where a method or a compensation needs one, and where its losses can be predicted by it.
     """
+    if all(of_update(spec) for spec in specs):
+        return False
     needed = any(need in STATISTICS for spec in specs for need in spec.parsed()[0].needs)
     if needed or params.compensation != "none" or params.objective in ("expected", "whitened"):
         return True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import registry
-from analysis.compress.specs import SENSITIVITY, Spec
+from analysis.compress.specs import SENSITIVITY, Spec, expand
 from jobs import contents, prediction
 from jobs.errors import JobError
 from jobs.header import labels
@@ -74,7 +74,8 @@ class Asked:
         if name == "export":
             self.of, self.params = "trial", json.loads(request.params["settings"])
         self.given = registry.find(self.of).params(**self.params)
-        self.specs = fits.specs_of(self.given) if self.of == "trial" else []
+        self.specs = expand(self.given) if self.of == "trial" else []
+        fits.check_updates(source, self.groups.layers, self.specs, self.given)
         self.calibrated = not self.specs or fits.calibrates(source, self.specs, self.given)
         fits.check_methods(source, self.specs, self.given.gradient)
 
@@ -85,9 +86,10 @@ class Asked:
 
     @property
     def methods(self) -> dict[str, int]:
-        """Return the methods with their versions."""
+        """Return the methods by which layers are decomposed, with their versions."""
         if self.specs:
-            return {spec.full_name: spec.parsed()[0].version for spec in self.specs}
+            ranked = [spec for spec in self.specs if not fits.of_update(spec)]
+            return {spec.full_name: spec.parsed()[0].version for spec in ranked}
         by_loss = self.given.gradient != "none" and fits.has_loss(self.source)
         names = [BY_INPUTS, *([BY_LOSS] if by_loss else [])]
         return {name: Spec(name).parsed()[0].version for name in names}
@@ -105,7 +107,7 @@ def _trials(draft: Draft, asked: Asked, chosen: str = "") -> list[Task]:
         raise JobError(f"no trial of these settings is called {chosen!r}: there are {labels}")
     before = _common(draft, asked)
     versions, factored = asked.methods, dict[str, dict[str, Task]]()
-    for name in dict.fromkeys(spec.full_name for spec in specs):
+    for name in dict.fromkeys(s.full_name for s in specs if s.full_name in versions):
         factored[name] = draft.factors(name, versions[name], before.get("calibrated", {}))
     slow = dict.fromkeys(s.full_name for s in specs if s.allocation == SENSITIVITY)
     tried = {name: draft.sensitivities(name, factored[name]) for name in slow}
@@ -115,7 +117,7 @@ def _trials(draft: Draft, asked: Asked, chosen: str = "") -> list[Task]:
             spec,
             {
                 **before,
-                "factors": factored[spec.full_name],
+                "factors": factored.get(spec.full_name, {}),
                 "sensitivity": tried.get(spec.full_name, {}),
             },
             saves=saves,

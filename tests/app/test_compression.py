@@ -142,3 +142,17 @@ def test_settings_are_written_only_where_they_are_no_defaults():
     fields = fake_trials.METHODS["rtn"]["params"]
     assert methods.spelled("rtn", fields, {"bits": 4, "group": 64}) == "rtn"
     assert methods.spelled("rtn", fields, {"bits": 3, "group": 32}) == "rtn:bits=3:group=32"
+
+
+def test_methods_are_those_for_the_kind_of_model():
+    found = {
+        "svd": {}, "lora_extract": {"updates": ["delta", "adapter"]},
+        "lora_shrink": {"updates": ["adapter"]},
+    }  # fmt: skip
+    assert list(methods.fitting(found, "transformers")) == ["svd"]
+    assert list(methods.fitting(found, "delta")) == ["lora_extract"]
+    assert list(methods.fitting(found, "adapter")) == ["lora_extract", "lora_shrink"]
+    assert methods.first(found, "adapter", "svd") == "lora_shrink"
+    assert methods.first(found, "transformers", "svd") == "svd"
+    assert methods.is_update(found, "lora_shrink:rank=2")
+    assert not methods.is_update(found, "svd")

@@ -70,7 +70,7 @@ def test_a_prediction_says_what_is_asked_for(
     ("params", "sentence"),
     [
         ({"methods": "nothing"}, "no compression method is called 'nothing'"),
-        ({"methods": "lora_shrink"}, "lora_shrink is not there yet as a trial"),
+        ({"methods": "lora_shrink"}, "lora_shrink makes an adapter of what training added to a"),
         ({"methods": "svd:rank=3"}, "svd has no setting 'rank'"),
         ({"kept": "1.5"}, "kept '1.5': expected shares of the parameters above 0 and up to 1"),
         ({"allocations": "best"}, "'best' is not an allocation"),
@@ -99,7 +99,11 @@ def test_what_no_trial_is_made_of_says_why(client: Client, model: Path, tmp_path
     assert "is a series of checkpoints" in predict(client, tmp_path / "run")["refused"]
     tuned = tiny.save(tmp_path / "tuned", seed=3)
     pair = client.add_model(str(tuned), "pair", base=str(model))
-    assert "holds what changes another model" in predict(client, pair)["refused"]
+    svd = predict(client, pair, methods="svd")["refused"]
+    assert "holds what changes another model, and svd compresses the layers of a whole" in svd
+    assert svd.endswith("open the model with its updates merged in, or use lora_extract")
+    assert "use lora_extract" in predict(client, pair, methods="lora_shrink")["refused"]
+    assert "activations are of the layers of a" in predict(client, pair, "activations")["refused"]
     bare = encoder(tmp_path / "encoder")
     needs = predict(client, bare, methods="fwsvd")["refused"]
     assert "fwsvd needs the gradient of a loss" in needs
@@ -141,6 +145,32 @@ def test_activations_share_the_calibration_of_trials(
         "factors of two_sided_svd", "activations",
     }  # fmt: skip
     assert list(client.store.results(job)["label"]) == ["activations"]
+
+
+def test_a_trial_of_an_update_needs_the_dense_loss_alone(
+    client: Client, model: Path, tmp_path: Path, made: MadeUp
+) -> None:
+    tuned = tiny.save(tmp_path / "tuned", seed=3)
+    pair = client.add_model(str(tuned), "pair", base=str(model))
+    asked = {"methods": "lora_extract, lora_extract:rank=2", "kept": "0.2, 0.1"}
+    assert predict(client, pair, **asked)["words"] == (
+        "no calibration; 2 methods x 2 sizes, 3 trials; 0 B of working files"
+    )
+    for more, words in (
+        ({"layers": "blocks.0.q"}, "choose all of them"),
+        ({"compensation": "eora"}, "with no compensation"),
+        ({"recovery_steps": "3"}, "with no recovery"),
+    ):
+        assert words in predict(client, pair, **asked, **more)["refused"]
+    job = client.submit(pair, "trial", asked)
+    assert client.job(job)["state"] == "DONE"
+    assert made.kinds() == {"evaluation": 1, "trial": 3}
+    assert list(client.store.results(job)["label"])[-3:] == [
+        "lora_extract, 20 %", "lora_extract, 10 %", "lora_extract:rank=2",
+    ]  # fmt: skip
+    made.ran.clear()
+    client.submit(pair, "trial", {"methods": "lora_extract", "kept": "0.1, 0.05"})
+    assert made.labels() == ["lora_extract, 5 %"]
 
 
 def test_every_parameter_of_a_trial_is_accounted_for(client: Client) -> None:

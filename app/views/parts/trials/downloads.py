@@ -16,18 +16,23 @@ FORMS = {
     "merged": "an ordinary checkpoint of the dense size, for any runtime",
     "adapter": "the compensation alone, as a PEFT adapter on the compressed base",
 }
+OF_UPDATES = {
+    "adapter": "a PEFT adapter of the same base",
+    "merged": "the base with the adapter added to it, an ordinary checkpoint for any runtime",
+}
 
 
-def draw(client: Any, row: Mapping[str, Any]) -> None:
+def draw(client: Any, row: Mapping[str, Any], *, is_update: bool = False) -> None:
     """Offer every form that the trial has, and list what has been written and where."""
     chart.heading("Download", "The compressed model as files; each form is written when asked for.")
     compensated = str(row["compensation"] or "none") != "none"
     written = []
-    for form in (name for name in FORMS if name != "adapter" or compensated):
+    ordinary = {name: words for name, words in FORMS.items() if name != "adapter" or compensated}
+    for form, words in (OF_UPDATES if is_update else ordinary).items():
         path = client.exported(row["unit"], form)
         if path is not None:
             written.append((form, path))
-        _form(client, str(row["unit"]), form, path)
+        _form(client, str(row["unit"]), form, words, path)
     for form, path in written:
         st.caption(chart.plain(f"{form}: {path} · {quantities.size(path.stat().st_size)}"))
 
@@ -39,9 +44,9 @@ def _busy(client: Any, trial: str, form: str) -> bool:
     return any((given.get("trial"), given.get("form")) == (trial, form) for given in asked)
 
 
-def _form(client: Any, trial: str, form: str, path: Path | None) -> None:
-    button, words = st.columns([1, 3.4], vertical_alignment="center")
-    words.caption(chart.plain(f"{form[0].upper()}{form[1:]}: {FORMS[form]}."))
+def _form(client: Any, trial: str, form: str, words: str, path: Path | None) -> None:
+    button, said = st.columns([1, 3.4], vertical_alignment="center")
+    said.caption(chart.plain(f"{form[0].upper()}{form[1:]}: {words}."))
     if path is not None:
         button.download_button(
             f"Download {form}",

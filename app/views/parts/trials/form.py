@@ -28,10 +28,10 @@ GROUPS = {
 }  # fmt: skip
 
 
-def draw(client: Any, catalog: Mapping[str, Any], model: str) -> None:
-    """Draw the form, what the launch would take, and the button."""
+def draw(client: Any, catalog: Mapping[str, Any], model: str, kind: str) -> None:
+    """Draw the form, what the launch would take, and the button; `kind` is the model's."""
     declared = catalog["analyses"].get("trial")
-    known = methods.known(catalog)
+    known = methods.fitting(methods.known(catalog), kind)
     if declared is None or not known:
         states.empty("No trial can be launched", "analysis/trial.py could not be read.")
         return
@@ -39,7 +39,7 @@ def draw(client: Any, catalog: Mapping[str, Any], model: str) -> None:
         st.info("This server is browse only: restart it without `--no-ray` to launch trials.")
         return
     fields = {field["name"]: field for field in declared["params"]}
-    params, layers, device = _asked(fields, known)
+    params, layers, device = _asked(fields, known, kind)
     if not params["methods"]:
         st.caption("Choose a method: then this says what the sweep would take.")
         return
@@ -47,12 +47,13 @@ def draw(client: Any, catalog: Mapping[str, Any], model: str) -> None:
 
 
 def _asked(
-    fields: Mapping[str, Mapping[str, Any]], known: methods.Methods
+    fields: Mapping[str, Mapping[str, Any]], known: methods.Methods, kind: str
 ) -> tuple[dict[str, Any], str, str]:
     """Draw every widget; return the parameters, the pattern of layers and the device."""
     top = st.columns([2.6, 1.4, 1.6, 1.6])
     with top[0]:
-        chosen = methods.choose(known, [str(fields["methods"].get("default"))])
+        first = methods.first(known, kind, str(fields["methods"].get("default")))
+        chosen = methods.choose(known, [first])
     with top[1]:
         kept = permalink.words(
             "Sizes to keep", "kept", SIZES,

@@ -18,6 +18,25 @@ def known(catalog: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(method["name"]): method for method in listed}
 
 
+def fitting(methods: Methods, kind: str) -> dict[str, Mapping[str, Any]]:
+    """Return the methods for a kind of model: those for updates, or for whole models."""
+    updates = {name: one.get("updates") or () for name, one in methods.items()}
+    of_update = any(kind in kinds for kinds in updates.values())
+    fits = {n for n, kinds in updates.items() if (kind in kinds if of_update else not kinds)}
+    return {name: one for name, one in methods.items() if name in fits}
+
+
+def first(methods: Methods, kind: str, declared: str) -> str:
+    """Return the method to begin with: the declared one, or one made for a kind of update."""
+    own = [name for name, one in methods.items() if list(one.get("updates") or ())[:1] == [kind]]
+    return own[0] if own else declared
+
+
+def is_update(methods: Methods, full_name: str) -> bool:
+    """Say whether a trial's method reduces an update."""
+    return bool(methods.get(full_name.partition(":")[0], {}).get("updates"))
+
+
 def choose(methods: Methods, default: list[str]) -> list[str]:
     """Ask for methods; return their names."""
     first = [name for name in default if name in methods]

@@ -34,7 +34,7 @@ def draw(client: Any, catalog: Mapping[str, Any], row: Mapping[str, Any]) -> Non
     if row["state"] != "done":
         _failed(row)
         return
-    _measured(client, row)
+    _measured(client, row, is_update=methods.is_update(known, method))
 
 
 def _close() -> None:
@@ -49,7 +49,7 @@ def _failed(row: Mapping[str, Any]) -> None:
     )
 
 
-def _measured(client: Any, row: Mapping[str, Any]) -> None:
+def _measured(client: Any, row: Mapping[str, Any], *, is_update: bool) -> None:
     for line in str(row["warnings"] or "").splitlines():
         if line.strip():
             st.warning(chart.plain(line), icon=":material/warning:")
@@ -57,7 +57,7 @@ def _measured(client: Any, row: Mapping[str, Any]) -> None:
     layers.draw(row)
     _recovery(row)
     _samples(row)
-    downloads.draw(client, row)
+    downloads.draw(client, row, is_update=is_update)
     _held(client, row)
     with st.expander("Settings and record"):
         st.json(_record(row), expanded=2)
