@@ -83,6 +83,11 @@ class Connection:
             if isinstance(error, duckdb.FatalException):
                 self._spoilt = True
             raise faults.described(error, self.database) from error
+        except RuntimeError as error:
+            # DuckDB takes the KeyboardInterrupt that comes during a query, and raises this instead.
+            if str(error) == "Query interrupted":
+                raise KeyboardInterrupt("interrupted in a query of the store") from error
+            raise
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Cursor]:

@@ -21,7 +21,7 @@ class Calibrated:
         ratio = self.tokens / self.width
         return (
             f"{name_of(text)}, {self.tokens:,} tokens, "
-            f"{ratio:,.{0 if ratio >= 10 else 1}f} by widest input"
+            f"N/n = {ratio:,.{0 if ratio >= 10 else 1}f} for the widest input"
         )
 
     def warnings(self) -> list[str]:
@@ -30,7 +30,8 @@ class Calibrated:
             return []
         return [
             f"Calibrated on {self.tokens:,} tokens, fewer than twice the widest input "
-            f"({self.width:,}): they tell few directions apart, so calibrate on more text."
+            f"({self.width:,}): they tell few directions apart, and what is predicted from them "
+            "says little: calibrate on more text."
         ]
 
 

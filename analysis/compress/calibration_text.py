@@ -49,8 +49,9 @@ def windows(
     if inner < 1:
         raise BadInput(f"windows of {length} tokens hold nothing: ask for longer ones")
     total = len(ids) // inner
-    drawn = torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count]
-    cut = ids[: total * inner].view(total, inner)[drawn.sort().values]
+    # From the other end than the evaluation draws, which of one text are then other windows.
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed)).flip(0)
+    cut = ids[: total * inner].view(total, inner)[order[:count].sort().values]
     ends = [torch.tensor(side, dtype=torch.int64).expand(len(cut), -1) for side in (before, after)]
     return torch.cat([ends[0], cut, ends[1]], dim=1)
 

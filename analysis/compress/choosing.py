@@ -15,6 +15,7 @@ import numpy as np
 from analysis.compress import hand_set, lrc, objectives, sensitivity_cut
 from analysis.compress.allocate import Allocator, exactly
 from analysis.compress.curves import Losses
+from analysis.compress.names import few
 from analysis.compress.registry import Option
 from analysis.compress.specs import BY_HAND, SENSITIVITY, Spec
 from analysis.compress.storage import costs
@@ -196,7 +197,7 @@ def _by_hand(spec: Spec, rows: Sequence[Mapping[str, Any]], layers: list[str], n
         raise BadInput(f"ranks by hand: {error}") from None
     ranks = {layer: spec.ranks.get(layer) for layer in layers}
     said = [
-        f"Larger than dense at the rank that was asked for: {', '.join(found.larger)}."
+        f"Larger than dense at the rank that was asked for: {few(found.larger)}."
     ] if found.larger else []  # fmt: skip
     return Choice(ranks, {}, name, None, warnings=tuple(said))
 

@@ -108,7 +108,7 @@ class Comparison:
             "nats": after.parts,
             "dense_nats": dense.parts,
             "counts": tuple(float(count) for count in after.counts),
-            "evaluated_on": after.evaluated_on,
+            "evaluated_on": f"{after.evaluated_on}: {after.protocol}",
         }
 
     def _recovery(self) -> dict[str, Any]:

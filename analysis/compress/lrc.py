@@ -69,7 +69,9 @@ def _at(
             (layer.rows, layer.cols), lost, cutoff=cutoff,
             allow_above_break_even=form == "row_interpolative",
         )  # fmt: skip
-        rank = None if dense else min(layer.rows, layer.cols) - lost
+        kept = min(layer.rows, layer.cols) - lost
+        # Factors of as many numbers as the layer would lose something and save nothing.
+        rank = None if dense or kept >= len(held) - 1 else kept
         ranks.append(rank)
         numbers += int(held[-1] if rank is None else held[rank])
     return Classified(tuple(ranks), numbers, tau)

@@ -16,6 +16,7 @@ from analysis.compress.choosing import Budget, Choice, choose_options, choose_ra
 from analysis.compress.compensating import numbers_by_layer, with_room
 from analysis.compress.factoring import read_rows, read_tensors, together
 from analysis.compress.measuring import saved_dtype
+from analysis.compress.names import few
 from analysis.compress.objectives import RELIABLE
 from analysis.compress.pieces import Piece
 from analysis.compress.registry import Method, Option
@@ -27,6 +28,7 @@ from analysis.registry import Report
 from analysis.weights.source import Source
 
 STEP = 0.001  # of the size that was asked for
+GONE = 0.95  # of a layer's norm
 LARGE = 10.0  # |C| of the row-interpolative form beyond which rounding grows
 
 
@@ -222,12 +224,19 @@ def _warnings(
     said += _nearest(given, method, made)
     grown = _grown(method, made)
     if grown:
-        said.append(f"Larger than dense: {', '.join(grown)}.")
+        said.append(f"Larger than dense: {few(grown)}.")
     rough = [one.layer for one in results if (one.largest or 0) > LARGE]
     if rough:
         said.append(
-            f"Row-interpolative coefficients above {LARGE:g}, so rounding grows: "
-            f"{', '.join(rough)}."
+            f"Row-interpolative coefficients above {LARGE:g}, so rounding grows: {few(rough)}."
+        )
+    gone = [one.layer for one in results if one.error > GONE and one.rank != 0]
+    if gone:
+        said.append(f"Next to nothing is left of {few(gone)}.")
+    texts = given.record.get("texts", {})
+    if made.calibrated and texts.get("calibrate") == texts.get("evaluate") is not None:
+        said.append(
+            "Calibrated on the text that it is measured on: on other text it will lose more."
         )
     predicted = sum(one.predicted or 0 for one in results)
     if predicted > RELIABLE:

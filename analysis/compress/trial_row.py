@@ -89,7 +89,7 @@ class Row:
     )
     dense_peak_bytes: int | None = field(metadata={"title": "Dense peak memory"})
     calibrated_on: str = field(
-        metadata={"title": "Calibrated on", "help": "text, tokens, and tokens by widest input"}
+        metadata={"title": "Calibrated on", "help": "text, tokens N, and N/n for the widest input"}
     )
     evaluated_on: str = field(metadata={"title": "Evaluated on", "help": "text and protocol"})
     warnings: str = field(metadata={"title": "Warnings", "help": "one a line"})

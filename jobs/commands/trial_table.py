@@ -24,7 +24,7 @@ def _table(done: pd.DataFrame) -> list[str]:
 
 
 def _row(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return one trial's cells; the loss with its paired interval, the latency beside the dense."""
+    """Return one trial's cells; the loss with its paired interval, the speed-up over dense."""
     names = ("method", "allocation", "form")
     words = (str(row[name]).replace("_", " ") for name in names if row[name])
     more = "" if row["compensation"] in ("", "none") else f" + {row['compensation']}"
@@ -37,7 +37,7 @@ def _row(row: Mapping[Any, Any]) -> dict[str, str]:
         _loss(row): _signed(row["delta"]) + _interval(row),
         "predicted": _signed(row["predicted"]),
         _score(row): text.number(_quality(row, "")),
-        "latency": _ratio(row["latency"], row["dense_latency"]),
+        "speed": _speed(row["latency"], row["dense_latency"]),
     }
 
 
@@ -93,5 +93,6 @@ def _interval(row: Mapping[Any, Any]) -> str:
     return f" [{row['delta_low']:+.4f}, {row['delta_high']:+.4f}]"
 
 
-def _ratio(own: Any, dense: Any) -> str:
-    return "" if pd.isna(own) or pd.isna(dense) or not dense else f"{own / dense:.2f}x dense"
+def _speed(own: Any, dense: Any) -> str:
+    """Return how many times as fast as the dense model, by the latency of a pass."""
+    return "" if pd.isna(own) or pd.isna(dense) or not own else f"{dense / own:.2f}x as fast"

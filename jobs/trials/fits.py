@@ -12,6 +12,7 @@ from jobs.errors import JobError
 
 LOSS: tuple[Task, ...] = ("causal", "masked")  # heads that have one
 OF_UPDATES = ("trial", "export")  # what may be asked for of an adapter, or of a pair
+SUBJECTS = {"trial": "a trial is", "export": "a trial is", "activations": "a calibration is"}
 BY_LOSS = ("gradient", "squared")  # what a method may need, that only a backward pass gives
 STATISTICS = ("gram", *BY_LOSS)
 
@@ -20,8 +21,8 @@ def check_model(source: Any, what: str) -> None:
     """Raise JobError for a model that no trial is made of, with what to choose instead."""
     if source.steps:
         raise JobError(
-            f"{source.name} is a series of checkpoints, and {what} is of one: add the folder of "
-            "one checkpoint with `models add`, and choose that"
+            f"{source.name} is a series of checkpoints, and {SUBJECTS[what]} of one: add "
+            "the folder of one checkpoint as a model, and choose that"
         )
     if source.base is not None and what not in OF_UPDATES:
         raise JobError(
@@ -30,8 +31,8 @@ def check_model(source: Any, what: str) -> None:
         )
     if not source.config:
         raise JobError(
-            f"{source.name} is a {source.architecture} without a config.json: {what} puts smaller "
-            "modules into a transformers model and measures it on text, so there is none of it yet"
+            f"{source.name} is a {source.architecture} without a config.json: {SUBJECTS[what]} of "
+            "a transformers model, which is run on text, so there is none of it yet"
         )
 
 

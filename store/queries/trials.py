@@ -100,8 +100,9 @@ def factor_methods(cursor: Cursor, model: str) -> pa.Table:
 def trials(cursor: Cursor, model: str) -> pa.Table:
     """Return every trial of a model's jobs that ended, each once, the newest first.
 
-    Columns: job and number (of the newest job that has it), label, unit, state (done or failed),
-    message, finished, seconds, then every column of `result_trial`, null where it failed.
+    Columns: job and number (of the first job that has it, an export only where there is no other:
+    a trial keeps its name), label, unit, state (done or failed), message, finished, seconds, then
+    every column of `result_trial`, null where it failed.
     """
     found = [name for name in arrow.columns(cursor, TRIAL) if name not in (*KEY, *OF_UNIT)]
     columns = "".join(f", r.{arrow.quoted(name)}" for name in found)
@@ -115,7 +116,8 @@ def trials(cursor: Cursor, model: str) -> pa.Table:
             from job_unit ju join job j on j.id = ju.job join unit u on u.key = ju.unit
             where j.model = $model and u.analysis = 'trial'
             qualify row_number() over (
-                partition by ju.unit order by j.number desc, ju.position, ju.label) = 1
+                partition by ju.unit
+                order by j.analysis = 'export', j.number, ju.position, ju.label) = 1
         )
         select t.job, t.number, t.label, t.unit, t.state, t.message, t.finished, t.seconds{columns}
         from linked t {rows}

@@ -33,7 +33,7 @@ def naive(layers, values, tau, form, cutoff):
         m, n, full = layer.rows, layer.cols, len(s)
         kept = sum((x - s[-1]) / (s[0] - s[-1]) >= tau for x in s)
         held = kept * (m + n) if form == "two_factor" else kept * (m + n - kept)
-        dense = kept == full or (full - kept) / full < cutoff or held > m * n
+        dense = kept == full or (full - kept) / full < cutoff or held >= m * n
         ranks.append(None if dense else kept)
         numbers += m * n if dense else held
     return tuple(ranks), numbers

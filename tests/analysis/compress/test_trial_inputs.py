@@ -36,7 +36,7 @@ def test_a_hundred_tokens_are_enough_to_run_and_too_few_to_trust(few, method):
     assert 0 < row.kept_linear <= 0.6
     # One window of all 64 positions: the rest does not fill another.
     assert "Calibrated on 64 tokens, fewer than twice the widest input (72): " in row.warnings
-    assert row.calibrated_on == "few.txt, 64 tokens, 0.9 by widest input"
+    assert row.calibrated_on == "few.txt, 64 tokens, N/n = 0.9 for the widest input"
     assert row.heldout_error is None
 
 
@@ -53,7 +53,7 @@ def test_their_gram_matrix_has_no_full_rank(few):
 
 def test_enough_tokens_are_not_warned_about(tmp_path):
     row = staged(tmp_path, "tied").row(ranked("svd", 0.8))  # 7 of 8 windows of 12, by 24 inputs
-    assert row.calibrated_on == "text.txt, 84 tokens, 3.5 by widest input"
+    assert row.calibrated_on == "text.txt, 84 tokens, N/n = 3.5 for the widest input"
     assert "Calibrated" not in row.warnings
 
 
@@ -84,7 +84,7 @@ def test_an_encoder_is_measured_on_pairs(tmp_path, pairs):
     stages = staged(tmp_path, "encoder", evaluate=None, pairs=pairs)
     row = stages.row(ranked("whitened_svd", 0.5))
     assert row.metric == "spearman"
-    assert row.evaluated_on == "pairs.csv"
+    assert row.evaluated_on.startswith("pairs.csv: ")
     lines = csv.DictReader(Path(pairs).read_text().splitlines())
     gold = [float(line["score"]) for line in lines]
     assert row.score == pytest.approx(spearmanr(row.nats, gold)[0], rel=1e-12)

@@ -165,13 +165,21 @@ class TrialsContract:
         assert row["delta"] is None
         assert row["nats"] is None
 
-    def test_a_trial_that_a_later_job_found_stored_is_listed_once(self, fresh_store):
+    def test_a_trial_that_later_jobs_found_stored_is_listed_once_as_the_firsts(self, fresh_store):
         modelled(fresh_store)
         tried(fresh_store, "a", {"svd, 80 %": 0.1})
         fresh_store.create_job(examples.job("b", analysis="sweep"))
         fresh_store.link_unit("b", "svd, 80 %", "a svd, 80 %", "skipped")
         [row] = fresh_store.trials("tiny").to_pylist()
-        assert (row["job"], row["delta"], row["state"]) == ("b", 0.1, "done")
+        assert (row["job"], row["delta"], row["state"]) == ("a", 0.1, "done")
+
+    def test_a_trial_belongs_to_an_export_only_where_no_other_job_has_it(self, fresh_store):
+        modelled(fresh_store)
+        fresh_store.create_job(examples.job("e", analysis="export"))
+        tried(fresh_store, "a", {"svd, 80 %": 0.1})
+        fresh_store.link_unit("e", "svd, 80 %", "a svd, 80 %", "skipped")
+        [row] = fresh_store.trials("tiny").to_pylist()
+        assert row["job"] == "a"
 
     def test_other_stages_of_a_job_are_no_trials(self, fresh_store):
         modelled(fresh_store)
