@@ -11,13 +11,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 started := $(shell date +%s)
 took = echo "$(1) took $$(( $$(date +%s) - $(started) )) s"
 
-.PHONY: app test test-models bench readme install install-dev chromium lint types walls docker-lint pytest clean help
+.PHONY: app test test-models bench readme methods-table install install-dev chromium lint types walls docker-lint pytest clean help
 
 help:
 	@echo "make app          install, serve the dashboard on 127.0.0.1:$(PORT), profile the sample model"
 	@echo "make test         every check: lint, types, walls, unit, page and browser tests"
 	@echo "make test-models  the checks over the folder that RANKSCOPE_TEST_MODELS names"
 	@echo "make bench        the benchmarks of tests/bench"
+	@echo "make methods-table  the README's table of compression methods, measured on the sample"
 	@echo "TORCH_INDEX=URL   take torch's builds from that index"
 
 $(BIN)/python:
@@ -74,7 +75,11 @@ test-models: install-dev
 	@$(call took,make test-models)
 
 bench: install-dev
-	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+	@for bench in $(filter-out tests/bench/methods_table.py,$(wildcard tests/bench/*.py)); do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
+
+# Writes the README's table of compression methods from trials of the sample (some minutes).
+methods-table: install-dev
+	@PYTHONPATH=. $(BIN)/python tests/bench/methods_table.py --write
 
 # Writes the README's list of analyses from what the registry declares.
 readme: install-dev

@@ -65,8 +65,8 @@ class Budget:
         share = Fraction(least + self.fixed + self.reserved, self.total)
         return BadInput(
             f"{100 * self.kept:g} % of the linear layers' parameters is not reached: {why} leaves "
-            f"at least {math.ceil(1000 * share) / 10:g} % of them; keep more, or choose fewer "
-            "layers with --layers"
+            f"at least {math.ceil(1000 * share) / 10:g} % of them; keep more, or choose "
+            "fewer layers"
         )
 
 

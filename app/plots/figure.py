@@ -19,7 +19,10 @@ MOST_POINTS = 256
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its words with the unit, and names in place of numbers where it has categories."""
+    """One axis: its words with the unit, and names in place of numbers where it has categories.
+
+    `ticks` are places with words, where there are more names than can be read.
+    """
 
     title: str = ""
     log: bool = False
@@ -27,6 +30,7 @@ class Axis:
     low: float | None = None
     high: float | None = None
     whole: bool = False
+    ticks: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +38,8 @@ class Series:
     """One curve, row of bars, histogram, cloud of points, or band.
 
     `steps`: `x` are n+1 edges of n bins. `band`: the area from `y` up to `upper`. `points`,
-    `joined` ones and `bars` have whiskers from `lower` to `upper` where these are given. Points may
-    say what they are (`hover`) and what a click on them opens (`names`).
+    `joined` ones and `bars` have whiskers from `lower` to `upper` where these are given. Points and
+    bars may say what they are (`hover`), points what a click on them opens (`names`).
     """
 
     name: str

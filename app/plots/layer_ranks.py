@@ -18,6 +18,7 @@ SIZE = Metric("kept", "Parameters kept", "share of the layer's own parameters", 
 TICKS = tuple((share, quantities.percent(share)) for share in np.linspace(0, 1, 5))
 COLOURED = {"rank": "rank", "kept": "parameters kept"}
 OUTPUT = {"whitened": "calibration", "heldout": "held out"}
+FEW = 16  # layers whose names can be read below their bars
 FIELDS = ("layer", "role", "block", "rows", "cols", "rank", "dense", "words", "numbers",
           "of_numbers", "error", "whitened", "heldout", "predicted")  # fmt: skip
 SAID = {
@@ -101,7 +102,7 @@ def _bars(
     return Figure(
         title=title,
         caption=words + left,
-        x=Axis("layer", names=tuple(shown["layer"].astype(str))),
+        x=Axis("layer", names=tuple(shown["layer"].astype(str)), ticks=_blocks(shown)),
         y=Axis(unit),
         series=tuple(
             Series(
@@ -110,10 +111,25 @@ def _bars(
                 pd.to_numeric(shown[column], errors="coerce").to_numpy(float),
                 "edge" if column == "heldout" else "layer",
                 "bars",
+                hover=tuple(
+                    f"{escape(str(layer))}: {quantities.digits(value)} {escape(name)}"
+                    for layer, value in zip(shown["layer"], shown[column], strict=True)
+                ),
             )
             for column, name in columns.items()
         ),
     )
+
+
+def _blocks(shown: pd.DataFrame) -> tuple[tuple[float, str], ...]:
+    """Return where each block begins; nothing where every layer can be named."""
+    if len(shown) <= FEW:
+        return ()
+    names = [
+        f"block {int(block)}" if quantities.known(block) else str(layer)
+        for block, layer in zip(shown["block"], shown["layer"], strict=True)
+    ]
+    return tuple((float(names.index(name)), name) for name in dict.fromkeys(names))
 
 
 def _hover(row: Mapping[str, Any]) -> str:

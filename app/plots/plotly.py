@@ -62,6 +62,7 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
             y=series.y,
             marker={"color": colour},
             error_y=_whiskers(series),
+            **(_hovered(series) if series.hover else {}),
         )
     if series.kind in ("points", "joined"):
         return _points(series, colour, SYMBOLS[place // len(colours.OVERLAID) % len(SYMBOLS)])
@@ -86,7 +87,6 @@ def _told(series: Series) -> dict[str, str]:
 
 def _points(series: Series, colour: str, symbol: str) -> go.Scatter:
     """Return points, joined by a line where they are of one kind; a click tells their names."""
-    told = {"hovertext": series.hover, "hovertemplate": "%{hovertext}<extra></extra>"}
     return go.Scatter(
         name=escape(series.name),
         x=series.x,
@@ -98,8 +98,12 @@ def _points(series: Series, colour: str, symbol: str) -> go.Scatter:
         customdata=[[name] for name in series.names] or None,
         # A click opens something; it does not make the other points pale.
         unselected={"marker": {"opacity": 1}} if series.names else None,
-        **(told if series.hover else _told(series)),
+        **(_hovered(series) if series.hover else _told(series)),
     )
+
+
+def _hovered(series: Series) -> dict[str, Any]:
+    return {"hovertext": series.hover, "hovertemplate": "%{hovertext}<extra></extra>"}
 
 
 def _whiskers(series: Series) -> dict[str, Any] | None:

@@ -20,7 +20,13 @@ def axis_settings(axis: Axis, most: int = MOST_NAMES) -> dict[str, Any]:
         "type": "log" if axis.log else "linear",
         "zeroline": False,
     }
-    if axis.names:
+    if axis.ticks:
+        shown = axis.ticks[:: -(-len(axis.ticks) // MOST_NUMBERS)]
+        settings |= {
+            "tickvals": [at for at, _ in shown],
+            "ticktext": [escape(words, quote=False) for _, words in shown],
+        }
+    elif axis.names:
         every = -(-len(axis.names) // (MOST_NUMBERS if _numbered(axis) else most))
         places = list(range(0, len(axis.names), every))
         settings |= {

@@ -88,4 +88,5 @@ def _caption(drawn: int, left: int, good: tuple[int, int]) -> str:
     )
     if left:
         said += f"{left} without a loss above zero are left out. "
-    return said + f"Of all {drawn + left} trials with a prediction, whatever their texts."
+    of = f"Of all {drawn + left} trials" if drawn + left > 1 else "Of the only trial"
+    return said + f"{of} with a prediction, whatever their texts."

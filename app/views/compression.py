@@ -91,7 +91,7 @@ def _nothing(client: Any, model: str) -> None:
         return
     starts = client.can_run and SAMPLE in set(client.store.models()["name"])
     states.empty(
-        f"No trial of {chart.plain(model)} yet",
+        f"No trial of {model} yet",
         "Choose methods and sizes above."
         + (" Or start with two methods at three sizes on the sample model." if starts else ""),
     )

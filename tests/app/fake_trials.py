@@ -117,7 +117,9 @@ def row(method, kept, lost, **more):
         "tokens_per_second": 25_600.0, "dense_tokens_per_second": 20_000.0,
         "speed_at": "batch 1, 256 tokens, 2 threads, 20 repeats", "flops": 2e6 * kept,
         "dense_flops": 2e6, "peak_bytes": 21_000_000, "dense_peak_bytes": 24_000_000,
-        "calibrated_on": "the bundled calibration text, 16 384 tokens, 102 by widest input",
+        "calibrated_on": (
+            "the bundled calibration text, 16 384 tokens, N/n = 102 for the widest input"
+        ),
         "evaluated_on": EVALUATED, "warnings": "", "layers": json.dumps(layers(kept, lost)),
         "nats": nats, "dense_nats": dense_nats, "counts": [TOKENS] * WINDOWS, "losses": [],
         "control_losses": [], "prompt": "def mean(", "sample": "values):\n    return total",

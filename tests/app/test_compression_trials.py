@@ -47,7 +47,7 @@ def test_a_finished_sweep_is_drawn_and_listed(kept, opened):
     shown = table(at, "trials")
     assert len(shown) == 6
     row = shown[shown["trial"] == "2.1"].iloc[0]
-    assert (row["method"], row["kept (asked)"], row["bytes"]) == ("svd", 90.0, "9.0 MB")
+    assert (row["method"], row["asked"], row["bytes"]) == ("svd", 90.0, "9.0 MB")
     assert row["Δloss"] == 0.05
     assert row["95 %"] == "[+0.0440, +0.0560]"
     assert row["speed"] == pytest.approx(10 / 9.4)
@@ -219,7 +219,7 @@ def test_what_is_on_disk_is_shown_and_freed(swept, opened):
         {"what": "working files", "key": "other", "label": "svd", "bytes": 2e6, "used": 1.0},
     ]  # fmt: skip
     at = opened(swept, PAGE)
-    shown = table(at, "trials").set_index("trial")["weights on disk"]
+    shown = table(at, "trials").set_index("trial")["on disk"]
     assert shown["2.1"] == "4.0 MB"
     assert shown.drop("2.1").isna().all()
     assert at.expander[-1].label == "Disk use: 6.0 MB"

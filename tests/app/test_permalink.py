@@ -125,6 +125,51 @@ def test_a_default_that_grows_with_the_results_stays_out_of_the_address():
     assert address(at) == {"columns": "b"}
 
 
+def test_a_choice_that_follows_moves_with_its_default_until_one_is_made():
+    def script():
+        import streamlit as st
+
+        from app.views.parts import permalink
+
+        permalink.begin("page")
+        options = st.session_state.get("known", ["plain"])
+        permalink.choice("Method", options, "method", follows=True)
+        permalink.finish()
+
+    at = AppTest.from_function(script).run()
+    at.session_state["known"] = ["whitened", "plain"]
+    at.run()
+    assert at.selectbox(key="method").value == "whitened"
+    assert address(at) == {}
+    at.selectbox(key="method").set_value("plain").run()
+    at.session_state["known"] = ["both", "whitened", "plain"]
+    at.run()
+    assert at.selectbox(key="method").value == "plain"
+    assert address(at) == {"method": "plain"}
+
+
+def test_a_slider_whose_ends_move_stands_where_it_did_or_on_its_default():
+    def script():
+        import streamlit as st
+
+        from app.views.parts import permalink
+
+        permalink.begin("page")
+        least = st.session_state.get("least", 5.0)
+        permalink.level("Keep", "keep", (least, 100.0), max(60.0, least))
+        permalink.finish()
+
+    at = AppTest.from_function(script).run()
+    for least, stands in ((92.0, 92.0), (4.0, 60.0), (5.0, 60.0)):
+        at.session_state["least"] = least
+        at.run()
+        assert (at.slider(key="keep").value, address(at)) == (stands, {})
+    at.slider(key="keep").set_value(30.0).run()
+    at.session_state["least"] = 10.0
+    at.run()
+    assert (at.slider(key="keep").value, address(at)) == (30.0, {"keep": "30"})
+
+
 @pytest.mark.parametrize(("page", "key"), [("models", "model"), ("jobs", "job")])
 def test_what_is_not_here_is_called_what_it_is(planted, opened, page, key):
     [warning] = opened(planted, f"{page}?{key}=zz").warning

@@ -68,8 +68,9 @@ def offer(
     device: str,
 ) -> None:  # fmt: skip
     """Say what a launch would take, and draw the button that submits it."""
-    words, possible = _predicted(client, declared["name"], model, params, layers)
     button, said = st.columns([1, 5], vertical_alignment="center")
+    with said, st.spinner("Working out what it would take"):  # the first one starts a process
+        words, possible = _predicted(client, declared["name"], model, params, layers)
     said.caption(chart.plain(words))
     if not button.button("Launch", type="primary", disabled=not possible, width="stretch"):
         return

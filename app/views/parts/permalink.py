@@ -28,7 +28,9 @@ class _Address:
     written: dict[str, list[str]] = field(default_factory=dict)  # as the address was last known
     remembered: dict[str, list[str]] = field(default_factory=dict)  # goes along to other pages
     first: dict[str, Any] = field(default_factory=dict)  # the value when the page was opened
-    defaults: dict[str, list[str]] = field(default_factory=dict)  # of widgets for several names
+    defaults: dict[str, list[Any]] = field(
+        default_factory=dict
+    )  # the default that was last shown, of widgets for names
     wanted: dict[str, list[str]] = field(default_factory=dict)  # this run's, not written yet
     values: dict[str, Any] = field(default_factory=dict)  # this run's
 
@@ -59,15 +61,18 @@ def finish() -> None:
 
 def choice(
     label: str, options: Sequence[str], key: str, *, always: bool = False, quiet: bool = False,
-    **widget: Any,
+    follows: bool = False, **widget: Any,
 ) -> str:  # fmt: skip
     """Draw a select box over names; the first option is the default.
 
     `always`: the address names the default too, for what is first today may not be tomorrow. It
     names what is stored, so a link to what is not here says so, unless `quiet`: then the address
-    may be about another choice of the same page.
+    may be about another choice of the same page. `follows`: while nobody chose, the widget stands
+    on the first option, whichever that becomes as results come in.
     """
     asked = _seed(key, lambda raw: raw[-1], options[0])
+    if follows:
+        _follow(key, options[0], asked)
     if st.session_state[key] not in options:  # the options of another model, say
         st.session_state[key] = options[0]
         if always and asked and not quiet:
@@ -116,10 +121,23 @@ def words(label: str, key: str, default: str = "", **widget: Any) -> str:
 
 
 def level(label: str, key: str, ends: tuple[float, float], default: float, **widget: Any) -> float:
-    """Draw a slider between two ends."""
-    _seed(key, lambda raw: _number(raw[-1], ends, default), default)
+    """Draw a slider between two ends, which may move as results come in.
+
+    While nobody moves it, it stands on its default. Streamlit would begin anew at the lower end.
+    """
+    asked = _seed(key, lambda raw: _number(raw[-1], ends, default), default)
+    _follow(key, default, asked)
+    st.session_state[key] = min(max(st.session_state[key], ends[0]), ends[1])
     value = st.slider(label, *ends, key=key, **widget)
     return _record(key, value, [] if value == default else [f"{value:g}"])
+
+
+def _follow(key: str, default: Any, asked: list[str]) -> None:
+    """Move a widget that nobody asked to stand on its default to what the default is now."""
+    address = _address()
+    if not asked and [st.session_state[key]] == address.defaults.get(key, [default]):
+        st.session_state[key] = address.first[key] = default
+    address.defaults[key] = [default]
 
 
 def _number(raw: str, ends: tuple[float, float], default: float) -> float:

@@ -43,7 +43,7 @@ def method(place: Any, methods: Sequence[str], titles: Any, *, spectra: bool) ->
         return ""
     with place:
         chosen = permalink.choice(
-            "Method", options, "method",
+            "Method", options, "method", follows=True,
             format_func=lambda name: "weights only" if name == WEIGHTS else titles(name),
         )  # fmt: skip
     return "" if chosen == WEIGHTS else chosen
@@ -88,7 +88,9 @@ def draw(client: Any, model: str, found: Tradeoffs, places: Sequence[Any]) -> As
 
 
 def _named(label: str, options: Sequence[str], words: Any, key: str, disabled: bool = False) -> str:
-    return permalink.choice(label, options, key, format_func=words.__getitem__, disabled=disabled)
+    return permalink.choice(
+        label, options, key, follows=True, format_func=words.__getitem__, disabled=disabled
+    )
 
 
 def _job(store: Any, model: str) -> str:

@@ -10,7 +10,6 @@ from app.views.parts import chart, permalink
 from app.views.parts.trials import found
 
 OPEN = "trial"  # the key under which the open trial lives in the address
-SHORT = 60  # letters of a protocol in a list
 ABOUT_SIZE = r"""
 **Δloss** is the mean change of the loss from the dense model in nats per token, on the very same
 windows, with a paired 95 % bootstrap interval over them; perplexity is $e^{\text{loss}}$. **Size**
@@ -56,10 +55,23 @@ def _measured_on(done: pd.DataFrame) -> pd.DataFrame:
     if len(texts) == 1:
         return done
     chosen = permalink.choice(
-        "Measured on", texts, "measured",
+        "Measured on", texts, "measured", follows=True,
+        format_func=short_words(texts).__getitem__,
         help="Only trials that were measured on one text under one protocol are drawn together.",
     )  # fmt: skip
     return done[on.eq(chosen)]
+
+
+def short_words(texts: list[str]) -> dict[str, str]:
+    """Return by each text and protocol what tells it from the others in a list."""
+
+    def short(text: str) -> str:
+        name, _, protocol = text.partition(": ")
+        read, *cut = protocol.split("; ")
+        return f"{name}, {read.partition(': ')[0]}: {cut[0]}" if cut else text
+
+    words = {text: short(text) for text in texts}
+    return words if len(set(words.values())) == len(texts) else {text: text for text in texts}
 
 
 def _accuracy(shown: pd.DataFrame) -> Any:

@@ -17,6 +17,10 @@ ALLOCATIONS = {
     "sensitivity": "sensitivity search",
 }  # fmt: skip
 FORMS = {"two_factor": "two factors", "row_interpolative": "row-interpolative"}
+NEEDED = {
+    "methods": "a method", "kept": "a size", "allocations": "an allocation",
+    "forms": "how it is stored",
+}  # fmt: skip
 OWN_WIDGETS = ("methods", "kept", "allocations", "forms", "calibrate", "evaluate", "ranks")
 GROUPS = {
     "Ranks and calibration": ("objective", "gradient", "calibration_windows", "calibration_length"),
@@ -40,8 +44,10 @@ def draw(client: Any, catalog: Mapping[str, Any], model: str, kind: str) -> None
         return
     fields = {field["name"]: field for field in declared["params"]}
     params, layers, device = _asked(fields, known, kind)
-    if not params["methods"]:
-        st.caption("Choose a method: then this says what the sweep would take.")
+    lacking = [words for name, words in NEEDED.items() if not params[name].strip()]
+    if lacking:
+        listed = " and ".join(lacking)
+        st.caption(f"Choose {listed}: then this says what the sweep would take.")
         return
     launch.offer(client, declared, model, params, layers, device)
 
@@ -65,7 +71,8 @@ def _asked(
     layers, device = _where()
     with st.expander("More settings"):
         ranks = _by_hand()
-        written = methods.settings(known, chosen)
+        with st.container():  # what is below stays in its place when methods are chosen
+            written = methods.settings(known, chosen)
         others = _others(fields)
     params = {"methods": ", ".join(written), "kept": kept, "allocations": ", ".join(rules),
               "forms": ", ".join(stored), **texts, **others}  # fmt: skip

@@ -12,32 +12,36 @@ from app.views.parts.trials import disk
 from app.views.parts.trials import found as trials
 from app.views.parts.trials.figures import opened
 
-NARROW, WIDER = 78, 98  # pixels
+NARROW, WIDER = 66, 76  # pixels: all columns are seen at once in a window of 1440
 Text, Number = st.column_config.TextColumn, st.column_config.NumberColumn
 COLUMNS = {
-    "trial": Text(help="the job's number, and the trial's in it", pinned=True, width=56),
-    "method": Text(help="with what its trials vary: allocation, form, ...", pinned=True, width=190),
-    "kept (asked)": Number(format="%.1f %%", width=WIDER),
-    "kept (linears)": Number(format="%.1f %%", width=WIDER),
-    "kept (model)": Number(format="%.1f %%", width=WIDER),
+    "trial": Text(help="the job's number, and the trial's in it", pinned=True, width=50),
+    "method": Text(help="with what its trials vary: allocation, form, ...", pinned=True, width=140),
+    "asked": Number(format="%.1f %%", width=NARROW, help="share to keep that was asked for"),
+    "linears": Number(
+        format="%.1f %%", width=NARROW, help="share of the chosen linear layers' parameters kept"
+    ),
+    "model": Number(
+        format="%.1f %%", width=NARROW, help="share of the whole model's parameters kept"
+    ),
     "bytes": Text(width=NARROW),
     "Δloss": Number(
         format="%.4f", width=NARROW,
         help="change from dense, positive is worse: nats per token, or Spearman lost",
     ),
-    "95 %": Text(help="paired interval of Δloss"),
+    "95 %": Text(help="paired interval of Δloss", width=136),
     "predicted": Number(
-        format="%.4f", width=NARROW, help="predicted Δloss; not reliable above 0.3"
+        format="%.4f", width=WIDER, help="predicted Δloss; not reliable above 0.3"
     ),
-    "perplexity": Number(format="%.3f", width=NARROW),
-    "held-out error": Number(
-        format="%.3f", width=WIDER, help="error of the layers' outputs on windows left out"
+    "perplexity": Number(format="%.3f", width=WIDER),
+    "error": Number(
+        format="%.3f", width=NARROW, help="error of the layers' outputs on windows left out"
     ),
     "speed": Number(
         format="%.2f×", width=NARROW,
         help="latency of the dense model over the trial's, measured interleaved",
     ),
-    "weights on disk": Text(width=WIDER),
+    "on disk": Text(width=NARROW, help="weights and files of this trial that are kept now"),
 }  # fmt: skip
 
 
@@ -45,13 +49,29 @@ def draw(found: pd.DataFrame, held: pd.DataFrame) -> None:
     """Draw the trials; `held` is what all have on disk."""
     done = trials.finished(found)
     if not done.empty:
-        chart.heading("All trials", "The newest first. Tick a row to open the trial.")
+        chart.heading(
+            "All trials",
+            "The newest first, each with the shares of parameters kept. Tick a row to open one.",
+        )
         _listed(table(done, held), list(done["unit"]), "trials")
     failed = found[found["state"].eq("failed")]
     if not failed.empty:
         chart.heading("Failed trials", "Why each failed: no number of such a trial is kept.")
         told = failed[["trial", "label", "message"]].set_axis(["trial", "method", "why"], axis=1)
         _listed(told, list(failed["unit"]), "failed")
+
+
+def listed(done: pd.DataFrame, held: pd.DataFrame) -> None:
+    """Draw finished trials on a page that opens none."""
+    if not done.empty:
+        st.dataframe(
+            table(done, held), hide_index=True, column_config=COLUMNS,
+            placeholder=quantities.NOT_KNOWN, height=_height(done), alt="The trials of this job",
+        )  # fmt: skip
+
+
+def _height(shown: pd.DataFrame) -> int:
+    return min(36 * (len(shown) + 1), 430)
 
 
 def _listed(shown: pd.DataFrame, keys: list[Any], key: str) -> None:
@@ -68,7 +88,7 @@ def _listed(shown: pd.DataFrame, keys: list[Any], key: str) -> None:
         selection_mode="single-row",
         column_config=COLUMNS | {"why": Text(width="large")},
         placeholder=quantities.NOT_KNOWN,
-        height=min(36 * (len(shown) + 1), 430),
+        height=_height(shown),
         alt=f"The {key} of this model" if key == "trials" else "Trials that failed, and why",
     )
 
@@ -80,17 +100,17 @@ def table(done: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "trial": done["trial"],
         "method": trial_words.line_names(rows),
-        "kept (asked)": 100 * _numbers(done, "nominal"),
-        "kept (linears)": 100 * _numbers(done, "kept_linear"),
-        "kept (model)": 100 * _numbers(done, "kept_model"),
+        "asked": 100 * _numbers(done, "nominal"),
+        "linears": 100 * _numbers(done, "kept_linear"),
+        "model": 100 * _numbers(done, "kept_model"),
         "bytes": [quantities.size(row["bytes"]) for row in rows],
         "Δloss": _numbers(done, "delta"),
         "95 %": [trial_words.interval(row) or None for row in rows],
         "predicted": _numbers(done, "predicted"),
         "perplexity": _numbers(done, "perplexity"),
-        "held-out error": _numbers(done, "heldout_error"),
+        "error": _numbers(done, "heldout_error"),
         "speed": pd.Series([trial_words.faster(row) for row in rows], done.index, dtype=float),
-        "weights on disk": [quantities.size(size) if size else None for size in weights],
+        "on disk": [quantities.size(size) if size else None for size in weights],
     })  # fmt: skip
 
 

@@ -1,0 +1,17 @@
+"""Trials' view: a job's trials as the page of compression lists them, and the way there."""
+
+import streamlit as st
+
+from app.views.parts.panels.shown import Shown
+from app.views.parts.trials import found, table
+
+TRIALS_PAGE = "views/compression.py"
+
+
+def draw(shown: Shown) -> None:
+    """Draw the table of the job's finished trials."""
+    model = str(shown.job["model"])
+    st.page_link(TRIALS_PAGE, label="Figures on Compression", query_params={"model": model})
+    trials = found.of_model(shown.client, model)
+    own = trials["unit"].isin(shown.client.store.units(shown.job["id"])["unit"])
+    table.listed(found.finished(trials[own]), shown.client.disk())
