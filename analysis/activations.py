@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from analysis import weights
-from analysis.compress import calibration
+from analysis.compress.calibration import calibrate as calibration
 from analysis.compress.pieces import Heads, NonFiniteLayer, Statistics
-from analysis.compress.stages import STATISTICS, Given, group_name
-from analysis.compress.targets import heads_of
+from analysis.compress.trials.stages import STATISTICS, Given, group_name
+from analysis.compress.trials.targets import heads_of
 from analysis.networks.opened import OpenedModel
 from analysis.numerics.activation_columns import (
     NUMBER,

@@ -30,7 +30,7 @@ def describe() -> dict[str, Any]:
     }
     try:
         from analysis.compress import registry as methods
-        from analysis.compress import stages
+        from analysis.compress.trials import stages
     except FAULTS as error:
         broken["compress"] = f"{type(error).__name__}: {error}"
         return found

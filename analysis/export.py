@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.compress.exporting import export as write
+from analysis.compress.trials.exporting import export as write
 from analysis.networks.opened import OpenedModel
 from analysis.registry import register
 

@@ -9,12 +9,12 @@ are those of the model as saved. The formulas are in the methods' files, `analys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analysis.compress.comparing import Comparison, compare
-from analysis.compress.lora_trial import compare_update
-from analysis.compress.making import make
-from analysis.compress.specs import COMPENSATIONS
-from analysis.compress.stages import Given
-from analysis.compress.trial_row import Row
+from analysis.compress.lora.trial import compare_update
+from analysis.compress.trials.comparing import Comparison, compare
+from analysis.compress.trials.making import make
+from analysis.compress.trials.row import Row
+from analysis.compress.trials.specs import COMPENSATIONS
+from analysis.compress.trials.stages import Given
 from analysis.registry import Report, register
 
 OBJECTIVES = ("auto", "expected", "whitened", "relative", "total")

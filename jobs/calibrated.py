@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compress import objectives
-from analysis.compress.curves import Layer
+from analysis.compress.allocation import objectives
+from analysis.compress.allocation.curves import Layer
 from jobs.linear_layers import LinearLayers
 
 FIRST = ("two_sided_svd", "whitened_svd")  # offered before the others

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.compress import objectives
-from analysis.compress.allocate import Allocation
-from analysis.compress.curves import Layer
-from analysis.compress.hand_set import HandSet
+from analysis.compress.allocation import objectives
+from analysis.compress.allocation.allocate import Allocation
+from analysis.compress.allocation.curves import Layer
+from analysis.compress.allocation.hand_set import HandSet
 from jobs.calibrated import COLUMNS, Calibrated
 
 Chosen = Allocation | HandSet

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compress.curves import Layer
+from analysis.compress.allocation.curves import Layer
 from analysis.weights.labels import noise_key
 from jobs.errors import JobError
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.compress.objectives import RELIABLE
-from analysis.compress.storage import costs
+from analysis.compress.allocation.objectives import RELIABLE
+from analysis.compress.allocation.storage import costs
 
-OBJECTIVES = {  # as in `analysis/compress/objectives.py`
+OBJECTIVES = {  # as in `analysis/compress/allocation/objectives.py`
     "expected": "predicted loss, in nats",
     "whitened": "whitened error, of each layer's own",
     "relative": "energy, of each layer's own",

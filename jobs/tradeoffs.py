@@ -4,7 +4,7 @@ Without a calibration that is the spectra, which say what the weights lose. With
 method was measured to lose at every rank, and the change of loss that this predicts: expected
 errors of the layers, in nats per token, added up.
 
-Ranks come from `analysis/compress/allocate.py`, which sorts once for each rule, form and objective;
+Ranks come from `analysis/compress/allocation/`, which sorts once for each rule, form and objective;
 after that any size is a look-up. Only linear layers take part, and those of them without a spectrum
 or a curve stay dense: they count in every total, and in no error.
 """
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compress import objectives
-from analysis.compress.allocate import RULES as ALLOCATIONS
-from analysis.compress.allocate import Allocation, Allocator, exactly
-from analysis.compress.curves import Curves, Losses
-from analysis.compress.hand_set import at_ranks, held
-from analysis.compress.storage import FORMS, index_bytes
+from analysis.compress.allocation import objectives
+from analysis.compress.allocation.allocate import RULES as ALLOCATIONS
+from analysis.compress.allocation.allocate import Allocation, Allocator, exactly
+from analysis.compress.allocation.curves import Curves, Losses
+from analysis.compress.allocation.hand_set import at_ranks, held
+from analysis.compress.allocation.storage import FORMS, index_bytes
 from jobs import tradeoff_words as words
 from jobs.calibrated import Calibrated
 from jobs.errors import JobError

@@ -10,7 +10,7 @@ Hu et al. (2022), https://arxiv.org/abs/2106.09685
 
 from dataclasses import dataclass, field
 
-from analysis.compress.lora import Reduced, extract_source
+from analysis.compress.lora.reduce import Reduced, extract_source
 from analysis.compress.registry import register
 from analysis.weights.source import Source
 

@@ -5,7 +5,7 @@ size at once, so that a sweep over sizes decomposes each matrix once. Two kinds:
 
     sizes="ranks"  f(pieces, params) gives "{layer}.B" (m x K) and "{layer}.A" (K x n) for each
                    piece, nested: B[:, :k] A[:k] is the answer of rank k, and at K = min(m, n) it is
-                   W. Ranks are allocated over all layers (`allocate.py`), and both storage forms
+                   W. Ranks are allocated over all layers (`allocation/`), and both storage forms
                    apply.
     sizes="own"    the method knows its sizes: `options(pieces, tensors, params)` lists those that a
                    group can have, and `build(pieces, tensors, option, params)` makes the modules.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analysis.compress.specs import SENSITIVITY, Spec
-from analysis.compress.stages import group_name
+from analysis.compress.trials.specs import SENSITIVITY, Spec
+from analysis.compress.trials.stages import group_name
 from jobs.tasks import Request, Stage, Task, unit_key
 from jobs.trials import groups
 from jobs.trials import settings as settings_of

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.compress import calibrating, calibration, lora_fits, measuring
-from analysis.compress.specs import Spec
+from analysis.compress.calibration import calibrate as calibration
+from analysis.compress.lora import fits as lora_fits
+from analysis.compress.trials import calibrating, measuring
+from analysis.compress.trials.specs import Spec
 from analysis.evaluate import evaluation
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import Task, task_of

@@ -15,7 +15,7 @@ WORKING, TRIALS, EXPORTS = "compress", "trials", "exports"
 BEGINNING = 16  # letters of a key that name its folder
 WEIGHTS = "factored"
 KEPT_IN = {"trial": TRIALS, "export": EXPORTS}
-# What is there when a stage is done; these names are those of `analysis/compress/stages.py`.
+# What is there when a stage is done; these names are those of `analysis/compress/trials/stages.py`.
 FILES = {
     "calibrate": ("statistics.safetensors",),
     "factors": ("factors.safetensors", "rows.json"),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analysis.compress.calibration import bytes_of, plan_groups
-from analysis.compress.stages import group_name
-from analysis.compress.targets import Target
+from analysis.compress.calibration.calibrate import bytes_of, plan_groups
+from analysis.compress.trials.stages import group_name
+from analysis.compress.trials.targets import Target
 from jobs.errors import JobError
 
 FLOAT32 = 4

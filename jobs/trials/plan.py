@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import registry
-from analysis.compress.specs import SENSITIVITY, Spec, expand
+from analysis.compress.trials.specs import SENSITIVITY, Spec, expand
 from jobs import contents, prediction
 from jobs.errors import JobError
 from jobs.header import labels

@@ -78,15 +78,15 @@ class Call:
 
 
 def _calibrate(call: Call) -> Iterable[Any]:
-    from analysis.compress.calibrating import calibrate_stage
+    from analysis.compress.trials.calibrating import calibrate_stage
 
     layers = call.data["layers"]
     return calibrate_stage(call.opened, call.params, layers, call.folder, call.report)
 
 
 def _factors(call: Call) -> Iterable[Any]:
-    from analysis.compress.factoring import factor_stage
-    from analysis.compress.targets import heads_of
+    from analysis.compress.trials.factoring import factor_stage
+    from analysis.compress.trials.targets import heads_of
 
     refs = [weights.MatrixRef.from_dict(ref) for ref in call.data["refs"]]
     statistics = call.folder_of("calibrate", call.data["statistics"])
@@ -95,19 +95,19 @@ def _factors(call: Call) -> Iterable[Any]:
 
 
 def _evaluation(call: Call) -> Iterable[Any]:
-    from analysis.compress.measuring import evaluation_stage
+    from analysis.compress.trials.measuring import evaluation_stage
 
     return evaluation_stage(call.opened, call.params, call.folder, call.report)
 
 
 def _control(call: Call) -> Iterable[Any]:
-    from analysis.compress.measuring import control_stage
+    from analysis.compress.trials.measuring import control_stage
 
     return control_stage(call.opened, call.params, call.folder, call.report)
 
 
 def _sensitivity(call: Call) -> Iterable[Any]:
-    from analysis.compress.sensitivity import sensitivity_stage
+    from analysis.compress.trials.sensitivity import sensitivity_stage
 
     factors = call.folder_of("factors", call.data["factors"])
     assert factors is not None
@@ -119,7 +119,7 @@ def _sensitivity(call: Call) -> Iterable[Any]:
 
 def _given(call: Call, spec: Any, **more: Any) -> Any:
     """Return what a function of unit "stages" is called with."""
-    from analysis.compress.stages import Given
+    from analysis.compress.trials.stages import Given
 
     data = call.data
     return Given(
@@ -136,7 +136,7 @@ def _given(call: Call, spec: Any, **more: Any) -> Any:
 
 def _trial(call: Call) -> Iterator[Any]:
     """Yield the row of a trial; its weights are there whole, or not at all."""
-    from analysis.compress.specs import Spec
+    from analysis.compress.trials.specs import Spec
 
     final = call.folder / folders.WEIGHTS
     draft = final.with_name(f".{folders.WEIGHTS}")
@@ -161,7 +161,7 @@ def _trial(call: Call) -> Iterator[Any]:
 
 
 def _activations(call: Call) -> Iterable[Any]:
-    from analysis.compress.specs import Spec
+    from analysis.compress.trials.specs import Spec
 
     found: Iterable[Any] = registry.find(call.of).function(_given(call, Spec("")), call.report)
     return found

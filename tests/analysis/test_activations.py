@@ -11,12 +11,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from analysis import catalogue, registry, trial
 from analysis.activations import Params, activations
-from analysis.compress import calibration
-from analysis.compress.calibrating import calibrate_stage, settings_of
+from analysis.compress.calibration import calibrate as calibration
 from analysis.compress.pieces import NonFiniteLayer
-from analysis.compress.specs import Spec
-from analysis.compress.stages import STATISTICS, Given, group_name
-from analysis.compress.targets import targets, weight
+from analysis.compress.trials.calibrating import calibrate_stage, settings_of
+from analysis.compress.trials.specs import Spec
+from analysis.compress.trials.stages import STATISTICS, Given, group_name
+from analysis.compress.trials.targets import targets, weight
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from tests.analysis.evaluate.small_models import on_disk, written

@@ -22,13 +22,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from analysis import sample
-from analysis.compress import calibration
-from analysis.compress.factoring import factor_stage
+from analysis.compress.calibration import calibrate as calibration
 from analysis.compress.pieces import Statistics
 from analysis.compress.registry import scan
-from analysis.compress.specs import Spec, expand
-from analysis.compress.stages import STATISTICS
-from analysis.compress.targets import heads_of
+from analysis.compress.trials.factoring import factor_stage
+from analysis.compress.trials.specs import Spec, expand
+from analysis.compress.trials.stages import STATISTICS
+from analysis.compress.trials.targets import heads_of
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.trial import Params

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from analysis.compress.choosing import numbers_of
 from analysis.compress.forms import HeadTucker, Quantised, RowInterpolative, TensorTrain, TwoFactor
 from analysis.compress.mpo import factorised
 from analysis.compress.rtn import Params, rounded
+from analysis.compress.trials.choosing import numbers_of
 from tests.machine import machine
 
 SHAPES = ((2048, 5632, 64), (688, 256, 32))  # m, n, and the width of a head

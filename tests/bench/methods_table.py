@@ -18,10 +18,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from analysis import sample
-from analysis.compress.measuring import evaluation_stage
 from analysis.compress.registry import find
-from analysis.compress.specs import Spec, expand
-from analysis.compress.stages import Given
+from analysis.compress.trials.measuring import evaluation_stage
+from analysis.compress.trials.specs import Spec, expand
+from analysis.compress.trials.stages import Given
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.trial import Params, Row, trial

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from analysis.compress.curves import Layer
+from analysis.compress.allocation.curves import Layer
 from jobs.calibrated import COLUMNS, Calibrated
 from jobs.linear_layers import LinearLayers
 from jobs.tradeoffs import ALLOCATIONS, FORMS, Tradeoffs

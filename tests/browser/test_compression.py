@@ -45,7 +45,7 @@ FRONT = """() => {
 }"""
 LOADED = """
 import sys, torch
-from analysis.compress.loading import load
+from analysis.compress.export.loading import load
 network = load(sys.argv[1])
 ids = torch.arange(1, 9)[None]
 made = network.generate(ids, max_new_tokens=8, min_new_tokens=8, do_sample=False)
@@ -79,6 +79,12 @@ def opened(profiled, visit, told, outside):
 def address(page):
     """Return the address as the page's script left it."""
     return page.evaluate("location.href")
+
+
+def leads(page, part, *, there=True):
+    """Wait until the address has a part, or has it no longer: it is written when a run ends."""
+    says = "([part, there]) => location.href.includes(part) === there"
+    page.wait_for_function(says, arg=[part, there])
 
 
 def came_to_rest(page):
@@ -141,7 +147,7 @@ def test_trade_offs_are_calibrated_and_their_point_becomes_a_trial(opened, scree
     # What nobody chose follows the results: the best method, its loss, the size as before.
     expect(page.get_by_role("combobox", name="Method")).to_have_value("Two-sided whitened SVD")
     expect(page.get_by_role("combobox", name="Counts as lost")).to_have_value(re.compile("nats"))
-    assert "keep=" not in address(page)
+    leads(page, "keep=", there=False)
     picture(page, screenshots, "tradeoffs")
     headline = page.get_by_test_id("stMetricValue").first
     before = headline.inner_text()
@@ -157,7 +163,7 @@ def test_trade_offs_are_calibrated_and_their_point_becomes_a_trial(opened, scree
         re.compile(r"^0\.5[45]")
     )
     expect(page.get_by_role("button", name="Launch", exact=True)).to_be_enabled(timeout=SEEN)
-    assert "compression" in address(page)
+    leads(page, "compression")
 
 
 def test_a_sweep_is_launched_from_the_form_and_watched(opened, screenshots):
@@ -221,7 +227,7 @@ def test_a_click_on_a_point_opens_its_trial_and_a_reload_keeps_it(opened, screen
     page.mouse.click(x, y)
     heading = page.get_by_role("heading", name=re.compile(r"Trial \d+\.\d+ · svd, \d+ %, greedy"))
     expect(heading).to_be_visible(timeout=SEEN)
-    assert f"trial={unit}" in address(page)
+    leads(page, f"trial={unit}")
     named = heading.inner_text()
     page.reload()
     expect(page.get_by_role("heading", name=named.strip())).to_be_visible(timeout=SEEN)
@@ -231,7 +237,7 @@ def test_a_click_on_a_point_opens_its_trial_and_a_reload_keeps_it(opened, screen
     picture(page, screenshots, "trial")
     page.get_by_role("button", name="All trials").click()
     expect(page.get_by_role("heading", name="Accuracy against size")).to_be_visible(timeout=SEEN)
-    assert "trial=" not in address(page)
+    leads(page, "trial=", there=False)
 
 
 def test_a_row_of_the_table_opens_its_trial(opened):
@@ -243,7 +249,7 @@ def test_a_row_of_the_table_opens_its_trial(opened):
     box = table.bounding_box()
     page.mouse.click(box["x"] + 16, box["y"] + 36 + 18)  # the tick of the first row
     expect(page.get_by_role("button", name="All trials")).to_be_visible(timeout=SEEN)
-    assert "trial=" in address(page)
+    leads(page, "trial=")
 
 
 def test_the_model_is_downloaded_and_loads_in_a_fresh_process(opened, screenshots, tmp_path):

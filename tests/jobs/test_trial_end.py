@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.compress import loading
+from analysis.compress.export import loading
 from jobs.__main__ import main
 from jobs.client import Client
 from tests.analysis.tiny_transformers import SIZES, tiny

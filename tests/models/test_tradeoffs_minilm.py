@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis import weights
-from analysis.compress.allocate import Allocator
-from analysis.compress.curves import Curves, Layer
+from analysis.compress.allocation.allocate import Allocator
+from analysis.compress.allocation.curves import Curves, Layer
 from analysis.numerics.global_threshold import normalised, pruned, solve
 from analysis.weights.matrix import Matrix
 from tests.models.folders import FOLDER, needs

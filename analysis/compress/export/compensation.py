@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from analysis.compress.export.merged import write_weights
 from analysis.compress.export.skeleton import skeleton_of
 from analysis.compress.forms import Compensated, Form, Parts
-from analysis.compress.lora_adapter import NothingToWrite, write_adapter
+from analysis.compress.lora.adapter import NothingToWrite, write_adapter
 from analysis.weights.source import Source
 
 BASE = "base"

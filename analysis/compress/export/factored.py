@@ -1,7 +1,7 @@
 """Export as factors: each layer in its own form, the file as small as the forms are.
 
 The folder loads with `AutoModel...from_pretrained(folder, trust_remote_code=True)`, whose code is
-in the folder, and without it by `analysis.compress.loading`. Plain transformers refuses it.
+in the folder, and without it by `analysis.compress.export.loading`. Plain transformers refuses it.
 """
 
 from collections.abc import Mapping

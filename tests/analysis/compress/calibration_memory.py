@@ -5,8 +5,8 @@ import sys
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from analysis.compress import calibration as c
-from analysis.compress.targets import targets
+from analysis.compress.calibration import calibrate as c
+from analysis.compress.trials.targets import targets
 from analysis.networks.opened import OpenedModel
 from tests.analysis.peak_memory import memory
 

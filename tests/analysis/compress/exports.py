@@ -4,8 +4,9 @@ import warnings
 
 import torch
 
-from analysis.compress import forms, targets
+from analysis.compress import forms
 from analysis.compress.export.placing import forms_in
+from analysis.compress.trials import targets
 from analysis.networks.opened import OpenedModel
 from tests.analysis.tiny_transformers import tiny
 

@@ -7,14 +7,14 @@ from functools import partial
 import torch
 from safetensors.torch import load_file
 
-from analysis.compress.calibrating import calibrate_stage
-from analysis.compress.factoring import factor_stage
-from analysis.compress.making import make
-from analysis.compress.measuring import control_stage, evaluation_stage
-from analysis.compress.sensitivity import sensitivity_stage
-from analysis.compress.specs import SENSITIVITY, Spec, expand
-from analysis.compress.stages import Given, group_name
-from analysis.compress.targets import heads_of
+from analysis.compress.trials.calibrating import calibrate_stage
+from analysis.compress.trials.factoring import factor_stage
+from analysis.compress.trials.making import make
+from analysis.compress.trials.measuring import control_stage, evaluation_stage
+from analysis.compress.trials.sensitivity import sensitivity_stage
+from analysis.compress.trials.specs import SENSITIVITY, Spec, expand
+from analysis.compress.trials.stages import Given, group_name
+from analysis.compress.trials.targets import heads_of
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.trial import Params, trial

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.compress.allocate import RULES, Allocator, exactly
-from analysis.compress.curves import OBJECTIVES, Curves, Layer
-from analysis.compress.orders import upper_hull
-from analysis.compress.storage import FORMS
+from analysis.compress.allocation.allocate import RULES, Allocator, exactly
+from analysis.compress.allocation.curves import OBJECTIVES, Curves, Layer
+from analysis.compress.allocation.orders import upper_hull
+from analysis.compress.allocation.storage import FORMS
 from tests.analysis.compress import naive
 
 EACH_FORM = pytest.mark.parametrize("form", FORMS)
@@ -272,7 +272,7 @@ def test_no_torch_is_needed():
     import subprocess
     import sys
 
-    program = "import sys, analysis.compress.allocate; print('torch' in sys.modules)"
+    program = "import sys, analysis.compress.allocation.allocate; print('torch' in sys.modules)"
     told = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analysis.compress.allocate import RULES, Allocator, exactly
-from analysis.compress.curves import OBJECTIVES, Curves, Layer, Losses
-from analysis.compress.storage import FORMS
+from analysis.compress.allocation.allocate import RULES, Allocator, exactly
+from analysis.compress.allocation.curves import OBJECTIVES, Curves, Layer, Losses
+from analysis.compress.allocation.storage import FORMS
 from tests.analysis.compress import naive
 
 EACH_FORM = pytest.mark.parametrize("form", FORMS)

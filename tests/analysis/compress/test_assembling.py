@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from analysis.compress.assembling import Assembly, expected_loss, result
-from analysis.compress.choosing import Choice
-from analysis.compress.factoring import _keep, factor_stage, read_tensors
 from analysis.compress.forms import Compensated, RowInterpolative, TwoFactor
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.compress.registry import find
-from analysis.compress.specs import Spec
+from analysis.compress.trials.assembling import Assembly, expected_loss, result
+from analysis.compress.trials.choosing import Choice
+from analysis.compress.trials.factoring import _keep, factor_stage, read_tensors
+from analysis.compress.trials.specs import Spec
 from analysis.registry import Quiet
 from tests.analysis.compress.calibrated import layer, norm, normal, piece
 from tests.analysis.compress.staged import ranked, staged

@@ -12,9 +12,9 @@ from torch import nn
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from analysis.compress import calibration as c
+from analysis.compress.calibration import calibrate as c
 from analysis.compress.pieces import NonFiniteLayer
-from analysis.compress.targets import Target, targets, weight
+from analysis.compress.trials.targets import Target, targets, weight
 from analysis.networks.opened import OpenedModel
 from analysis.numerics.hessian.full_precision import FullPrecision
 from tests.analysis.evaluate.small_models import on_disk

@@ -12,9 +12,9 @@ import torch
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from analysis import sample
-from analysis.compress import calibration as c
-from analysis.compress import calibration_text as ct
-from analysis.compress.targets import targets
+from analysis.compress.calibration import calibrate as c
+from analysis.compress.calibration import texts as ct
+from analysis.compress.trials.targets import targets
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.opened import OpenedModel
 from tests.analysis.evaluate.small_models import KNOWN, WORDS, on_disk, written

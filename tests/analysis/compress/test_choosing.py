@@ -5,10 +5,16 @@ from itertools import product
 import numpy as np
 import pytest
 
-from analysis.compress.choosing import Budget, Choice, choose_options, choose_ranks, numbers_of
-from analysis.compress.compensating import numbers_by_layer, with_room
 from analysis.compress.registry import Option
-from analysis.compress.specs import Spec
+from analysis.compress.trials.choosing import (
+    Budget,
+    Choice,
+    choose_options,
+    choose_ranks,
+    numbers_of,
+)
+from analysis.compress.trials.compensating import numbers_by_layer, with_room
+from analysis.compress.trials.specs import Spec
 from analysis.networks.errors import BadInput
 
 

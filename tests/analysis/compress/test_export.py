@@ -22,7 +22,7 @@ from analysis.compress.export.folder import NotEmpty
 from analysis.compress.export.merged import write_merged
 from analysis.compress.export.record import Record
 from analysis.compress.export.tensors import predicted_bytes
-from analysis.compress.lora_adapter import NothingToWrite
+from analysis.compress.lora.adapter import NothingToWrite
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.networks.errors import NotRunnable
 from tests.analysis.compress.exports import compressed, logits

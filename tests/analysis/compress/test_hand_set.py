@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.compress.allocate import Allocator
-from analysis.compress.curves import Curves, Layer, Losses
-from analysis.compress.hand_set import at_ranks
-from analysis.compress.storage import FORMS
+from analysis.compress.allocation.allocate import Allocator
+from analysis.compress.allocation.curves import Curves, Layer, Losses
+from analysis.compress.allocation.hand_set import at_ranks
+from analysis.compress.allocation.storage import FORMS
 from tests.analysis.compress import naive
 
 NAMES = ("blocks.0.q", "blocks.0.up", "blocks.1.q")

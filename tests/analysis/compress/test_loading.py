@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from analysis import sample
-from analysis.compress import loading
+from analysis.compress.export import loading
 from analysis.compress.export.factored import write_factored
 from analysis.weights import BadModel
 from tests.analysis.compress.exports import compressed, logits

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from analysis.compress import lora
-from analysis.compress.lora_budget import ranks_within
-from analysis.compress.lora_factors import energies
+from analysis.compress.lora import reduce as lora
+from analysis.compress.lora.budget import ranks_within
+from analysis.compress.lora.factors import energies
 from analysis.compress.pieces import NonFiniteLayer, Statistics
 from analysis.weights import open_model
 from analysis.weights.matrix import Matrix

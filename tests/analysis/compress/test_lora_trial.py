@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from analysis.compress.exporting import export
-from analysis.compress.lora_trial import compare_update
-from analysis.compress.measuring import evaluation_stage, read_evaluation, settings_of
+from analysis.compress.lora.trial import compare_update
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.compress.registry import find, register
-from analysis.compress.specs import Spec, expand
-from analysis.compress.stages import Given
+from analysis.compress.trials.exporting import export
+from analysis.compress.trials.measuring import evaluation_stage, read_evaluation, settings_of
+from analysis.compress.trials.specs import Spec, expand
+from analysis.compress.trials.stages import Given
 from analysis.evaluate.evaluation import evaluate
 from analysis.networks.errors import BadInput
 from analysis.networks.opened import OpenedModel

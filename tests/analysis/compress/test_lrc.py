@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from analysis.compress import choosing, lrc
-from analysis.compress.choosing import Budget, choose_ranks
-from analysis.compress.curves import Losses
-from analysis.compress.specs import Spec
+from analysis.compress.allocation import lrc
+from analysis.compress.allocation.curves import Losses
+from analysis.compress.trials import choosing
+from analysis.compress.trials.choosing import Budget, choose_ranks
+from analysis.compress.trials.specs import Spec
 from analysis.compress.welore import Params
 from analysis.networks.errors import BadInput
 

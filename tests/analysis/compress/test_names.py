@@ -1,6 +1,6 @@
 """A list of layers is cut, and what is left out is counted."""
 
-from analysis.compress.names import FEW, few
+from analysis.compress.trials.names import FEW, few
 
 
 def test_few_names_are_all_named_and_of_many_the_rest_is_counted():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.compress.allocate import Allocator
-from analysis.compress.objectives import FIELDS, chosen, curves, known
+from analysis.compress.allocation.allocate import Allocator
+from analysis.compress.allocation.objectives import FIELDS, chosen, curves, known
 
 COLUMNS = ("plain", "whitened", "heldout", "expected")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.compress.rank_curves import RankCurves, rank_curves
+from analysis.compress.allocation.rank_curves import RankCurves, rank_curves
 from analysis.numerics.weighted_truncation import nested_factors
 from tests.analysis.compress.calibrated import inputs, normal, statistics
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from analysis.compress.storage import costs
+from analysis.compress.allocation.storage import costs
 from analysis.numerics.row_interpolation import row_interpolation
 
 SHAPES = [(40, 24), (24, 40), (30, 30), (24, 5)]

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from analysis import sample
-from analysis.compress.measuring import read_evaluation, settings_of
-from analysis.compress.specs import Spec
+from analysis.compress.trials.measuring import read_evaluation, settings_of
+from analysis.compress.trials.specs import Spec
 from analysis.evaluate.evaluation import difference, evaluate
 from analysis.trial import Params
 from tests.analysis.compress.staged import Staged, ranked

@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analysis.compress.allocate import Allocator
-from analysis.compress.curves import OBJECTIVES, Curves, Layer
-from analysis.compress.sensitivity_cut import _search, _tried, allocate
-from analysis.compress.storage import FORMS
+from analysis.compress.allocation.allocate import Allocator
+from analysis.compress.allocation.curves import OBJECTIVES, Curves, Layer
+from analysis.compress.allocation.sensitivity_cut import _search, _tried, allocate
+from analysis.compress.allocation.storage import FORMS
 from analysis.registry import AnalysisError
 from tests.analysis.compress import naive
 

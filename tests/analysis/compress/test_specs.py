@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.compress.specs import Spec, expand, shares
+from analysis.compress.trials.specs import Spec, expand, shares
 from analysis.registry import AnalysisError
 from analysis.trial import Params
 

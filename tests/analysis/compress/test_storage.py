@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.compress.storage import costs, index_bytes
+from analysis.compress.allocation.storage import costs, index_bytes
 
 
 @pytest.mark.parametrize(

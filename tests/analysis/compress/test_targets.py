@@ -8,9 +8,9 @@ from torch import nn
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from analysis.compress import targets as t
 from analysis.compress.forms import HeadTucker, Parts, TwoFactor
 from analysis.compress.pieces import Heads
+from analysis.compress.trials import targets as t
 from analysis.networks.errors import NotRunnable
 from analysis.networks.opened import OpenedModel
 from analysis.weights import load

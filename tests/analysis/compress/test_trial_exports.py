@@ -7,10 +7,10 @@ import pytest
 import torch
 import transformers
 
-from analysis.compress import loading
-from analysis.compress.exporting import export
-from analysis.compress.lora_adapter import NothingToWrite
-from analysis.compress.specs import Spec
+from analysis.compress.export import loading
+from analysis.compress.lora.adapter import NothingToWrite
+from analysis.compress.trials.exporting import export
+from analysis.compress.trials.specs import Spec
 from tests.analysis.compress.staged import logits, ranked, staged
 
 pytestmark = pytest.mark.usefixtures("one_thread")

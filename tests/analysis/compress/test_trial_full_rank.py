@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from analysis.compress import making
-from analysis.compress.choosing import Choice
-from analysis.compress.specs import Spec
+from analysis.compress.trials import making
+from analysis.compress.trials.choosing import Choice
+from analysis.compress.trials.specs import Spec
 from tests.analysis.compress.staged import by_hand, full_ranks, logits, ranked, staged
 
 pytestmark = pytest.mark.usefixtures("one_thread")

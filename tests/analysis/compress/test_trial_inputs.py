@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 
-from analysis.compress import calibration, loading
-from analysis.compress.specs import Spec
-from analysis.compress.stages import STATISTICS
+from analysis.compress.calibration import calibrate as calibration
+from analysis.compress.export import loading
+from analysis.compress.trials.specs import Spec
+from analysis.compress.trials.stages import STATISTICS
 from analysis.networks.errors import BadInput, NotRunnable
 from analysis.networks.opened import OpenedModel
 from tests.analysis.compress.staged import file_of, logits, ranked, staged

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from analysis.compress.forms import TwoFactor
 from analysis.compress.pieces import NonFiniteLayer
-from analysis.compress.specs import Spec
+from analysis.compress.trials.specs import Spec
 from analysis.networks.opened import OpenedModel
 from analysis.registry import Quiet
 from analysis.trial import trial

@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 
-from analysis.compress import calibration, loading
-from analysis.compress.specs import Spec
-from analysis.compress.stages import STATISTICS
-from analysis.compress.targets import targets, weight
+from analysis.compress.calibration import calibrate as calibration
+from analysis.compress.export import loading
+from analysis.compress.trials.specs import Spec
+from analysis.compress.trials.stages import STATISTICS
+from analysis.compress.trials.targets import targets, weight
 from analysis.evaluate.protocol import Protocol, windows
 from tests.analysis.compress.staged import file_of, logits, ranked, staged
 

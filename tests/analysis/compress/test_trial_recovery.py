@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from analysis.compress import calibration, loading
-from analysis.compress.calibrating import settings_of
-from analysis.compress.measuring import read_control
-from analysis.compress.measuring import settings_of as evaluation_of
-from analysis.compress.specs import Spec
-from analysis.compress.targets import targets, weight
+from analysis.compress.calibration import calibrate as calibration
+from analysis.compress.export import loading
+from analysis.compress.trials.calibrating import settings_of
+from analysis.compress.trials.measuring import read_control
+from analysis.compress.trials.measuring import settings_of as evaluation_of
+from analysis.compress.trials.specs import Spec
+from analysis.compress.trials.targets import targets, weight
 from analysis.evaluate import recovery
 from analysis.evaluate.evaluation import evaluate
 from tests.analysis.compress.staged import by_hand, file_of, logits, ranked, staged

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analysis.compress.specs import Spec
+from analysis.compress.trials.specs import Spec
 from analysis.networks.errors import BadInput
 from tests.analysis.compress.staged import by_hand, file_of, full_ranks, ranked, staged
 

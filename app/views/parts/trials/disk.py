@@ -22,6 +22,7 @@ def of_trial(held: pd.DataFrame, trial: str) -> pd.DataFrame:
 def draw(client: Any, held: pd.DataFrame) -> None:
     """List the files of all trials by what they are for; free those that are ticked, or all."""
     _said()
+    held = held[held["bytes"] > 0]  # a failed trial leaves an empty folder
     if held.empty:
         return
     total = quantities.size(held["bytes"].sum())

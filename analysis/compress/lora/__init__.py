@@ -1,0 +1,1 @@
+"""Low-rank updates: extracted from a fine-tuned model, or an adapter's made smaller."""
