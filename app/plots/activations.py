@@ -88,7 +88,7 @@ def by_depth(rows: pd.DataFrame, side: str, measure: str, *, share: bool) -> Fig
         caption=f"How many directions the {SIDES[side].lower()} of layers use: {about}, which is "
         "not centred, so that a constant part counts as a direction too."
         + (f" Not drawn: {left}." if left else ""),
-        x=Axis("block", whole=True),
+        x=Axis("block", ticks=tuple((at, f"{at:g}") for at in sorted(set(layers["at"])))),
         y=Axis("share of width" if share else "directions", low=0.0, high=_top(series)),
         series=tuple(series),
     )

@@ -89,6 +89,14 @@ def test_without_a_method_there_is_nothing_to_launch(offered, opened):
     assert not [b for b in at.button if b.label == "Launch"]
 
 
+@pytest.mark.parametrize("kept", ["", " "])
+def test_without_a_size_there_is_nothing_to_launch(offered, opened, kept):
+    at = opened(offered, PAGE)
+    at.text_input(key="kept").set_value(kept).run()
+    assert "Choose a size" in words(at)
+    assert "Launch" not in [b.label for b in at.button]
+
+
 def test_a_browse_only_server_shows_trials_and_launches_none(swept, opened):
     swept.can_run = False
     at = opened(swept, PAGE)

@@ -186,6 +186,16 @@ def test_errors_are_of_outputs_where_they_were_calibrated(lacking):
     assert ("says little about accuracy" in figure.caption) == (len(gone) == 2)
 
 
+def test_bars_of_many_layers_are_named_by_block_and_say_which_they_are():
+    rows = [row | {"block": at // 7} for at, row in enumerate(fake_trials.layers(0.5, 0.1) * 9)]
+    layers = layer_ranks.read(fake_trials.json.dumps(rows[:18]))
+    figure = layer_ranks.errors(layers)
+    assert figure.x.ticks == ((0.0, "block 0"), (7.0, "block 1"), (14.0, "block 2"))
+    assert list(render_plotly(figure).layout.xaxis.ticktext) == ["block 0", "block 1", "block 2"]
+    assert figure.series[0].hover[0].startswith(f"{rows[0]['layer']}: ")
+    assert layer_ranks.errors(layers.head(16)).x.ticks == ()
+
+
 def test_the_loss_predicted_of_layers_adds_up():
     layers = layer_ranks.read(fake_trials.json.dumps(fake_trials.layers(0.5, 0.1)))
     figure = layer_ranks.predicted(layers)

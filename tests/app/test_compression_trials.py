@@ -79,6 +79,28 @@ def test_trials_of_another_text_are_not_mixed_in(swept, opened):
     assert len(table(at, "trials")) == 7
 
 
+def test_protocols_of_a_list_are_short_where_that_tells_them_apart():
+    texts = [
+        f'a.txt: preset "{preset}": the whole text (no opening token); {count} windows of 8; end'
+        for preset, count in (("stream", 4), ("stream", 9), ("wikitext", 4))
+    ]
+    assert list(figures.short_words(texts).values()) == [
+        'a.txt, preset "stream": 4 windows of 8',
+        'a.txt, preset "stream": 9 windows of 8',
+        'a.txt, preset "wikitext": 4 windows of 8',
+    ]
+    alike = [texts[0], f"{texts[0]}, dense 1.9"]
+    assert figures.short_words(alike) == {text: text for text in alike}
+
+
+def test_a_job_of_trials_lists_them_on_the_page_of_jobs(kept, opened):
+    job = kept.store.jobs()["id"].iloc[0]
+    at = opened(kept, f"jobs?job={job}")
+    assert not at.exception
+    [shown] = [frame.value for frame in at.dataframe if "Δloss" in frame.value]
+    assert len(shown) == 6
+
+
 def test_other_windows_of_one_text_are_another_measurement(swept, opened):
     job = fake_client.add_job(swept.own, "tiny", "trial", labels=["a"])
     other = fake_trials.row("svd", 0.7, 0.3, dense_score=1.9)

@@ -116,11 +116,15 @@ def fill(page, role, label, value):
     expect(field).to_have_value(value)
 
 
-def picture(page, screenshots, name):
-    """Draw the page as it stands, light and dark."""
+def picture(page, screenshots, name, *, reload=True):
+    """Picture the page light and dark; figures take a theme's colours when they are drawn anew."""
     page.set_viewport_size(WHOLE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
+        if reload:
+            page.reload()
+            page.wait_for_selector(".js-plotly-plot .main-svg")
+            came_to_rest(page)
         page.wait_for_timeout(2500)  # the page's own colours, then plotly's
         taken = page.screenshot(path=screenshots / f"compression-{name}-{scheme}.png")
         assert len(taken) > 20_000
@@ -176,7 +180,7 @@ def test_a_sweep_is_launched_from_the_form_and_watched(opened, screenshots):
         fill(page, "spinbutton", label, value)
     words = "6 blocks calibrated on 8 windows of 256 tokens; 2 methods x 3 sizes"
     expect(page.get_by_text(words)).to_be_visible(timeout=SEEN)
-    picture(page, screenshots, "form")
+    picture(page, screenshots, "form", reload=False)
     page.get_by_role("button", name="Launch", exact=True).click()
     bar = page.get_by_text(re.compile(r"trial of sample · (\d+) of \d+"))
     seen = set()

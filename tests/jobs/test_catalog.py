@@ -124,7 +124,8 @@ def test_one_bad_file_does_not_take_the_list_away(
     folder.mkdir(parents=True)
     for name in ("__init__.py", "__main__.py", "catalogue.py", "registry.py"):
         shutil.copy(catalog.package_folder() / name, folder)
-    (folder / "compress").mkdir()
+    (folder / "compress" / "trials").mkdir(parents=True)
+    (folder / "compress" / "trials" / "__init__.py").touch()
     for name in ("__init__.py", "registry.py"):
         shutil.copy(catalog.package_folder() / "compress" / name, folder / "compress")
     good = {"first": "", "last": "", "type": "int", "default": "1"}
@@ -137,7 +138,7 @@ def test_one_bad_file_does_not_take_the_list_away(
         "exits": "import sys; sys.exit(3)",
         "compress/whole": METHOD,
         "compress/good": "1 / 0",  # the analysis of this name is another one
-        "compress/stages": STAGES,
+        "compress/trials/stages": STAGES,
     }
     for name, source in files.items():
         (folder / f"{name}.py").write_text(source)
