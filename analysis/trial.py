@@ -129,7 +129,7 @@ class Params:
         metadata={"help": "steps of training the factors; the dense model gets as many", "min": 0},
     )
     recovery_lr: float = field(
-        default=1e-3, metadata={"help": "learning rate of the recovery", "min": 0.0}
+        default=1e-4, metadata={"help": "learning rate of the recovery", "min": 0.0}
     )
     recovery_layers: str = field(
         default="all",
