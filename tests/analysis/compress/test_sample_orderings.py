@@ -147,7 +147,7 @@ def test_eora_gives_back_almost_a_third_of_what_rounding_to_three_bits_took(swee
 
 # Each layer alone is predicted well (their sum: .030 against .034 measured at kept 0.6), but layers
 # compressed together lose more than the sum: half as much again here, which no sum over layers
-# sees. The Fisher form of all layers' changes together, ½E[(Σ gᵀ ΔW x)²], comes within a tenth of it.
+# sees. The Fisher form of all changes together, ½E[(Σ gᵀ ΔW x)²], comes within a tenth of it.
 TOGETHER = "layers that are compressed together lose more than the sum of each alone"
 PREDICTED = [
     pytest.param(
