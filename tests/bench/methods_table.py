@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,13 +114,14 @@ def table(lines: list[list[str]]) -> str:
 def note(row: Row) -> str:
     """Return the sentences above the table, from a trial of all layers."""
     evaluated, calibrated = row.evaluated_on.rstrip("."), row.calibrated_on.rstrip(".")
-    return (
+    said = (
         f"On the bundled sample, whose own perplexity is {row.dense_perplexity:.3f}. "
         f"Measured on {evaluated}; calibrated on {calibrated}. Kept is the share of the linear "
         "layers' parameters, bytes that of the whole file; the loss is the saved model's, with a "
         "paired 95 % interval; seconds are of decomposition and trial together, on "
-        f"{machine()}.\n\n"
+        f"{machine()}."
     )
+    return textwrap.fill(said, 100, break_on_hyphens=False) + "\n\n"
 
 
 def written(readme: str, text: str) -> str:
