@@ -1,6 +1,6 @@
 """What a calibration says of a model: a method's squared errors at every rank of each layer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,13 @@ import pandas as pd
 
 from analysis.compress.allocation import objectives
 from analysis.compress.allocation.curves import Layer
+from analysis.compress.allocation.together import Directions
 from jobs.linear_layers import LinearLayers
 
 FIRST = ("two_sided_svd", "whitened_svd")  # offered before the others
 COVERED = 0.5  # of the linear layers' parameters: with less a method is not offered
 SAME = 1e-5  # of ‖W‖²: what rounding may move it, and other weights surely do
+Read = Callable[[str], np.ndarray]
 COLUMNS = ("plain", "whitened", "expected", "first_order")
 
 
@@ -28,6 +30,17 @@ class Calibrated:
     method: str
     rows: dict[str, dict[str, Any]]
     replaced: tuple[str, ...] = ()
+    directions: tuple[Directions | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.directions:
+            object.__setattr__(self, "directions", (None,) * len(self.rows))
+
+    @property
+    def alone(self) -> list[str]:
+        """The layers that are added up alone, where others are added up together."""
+        without = [n for n, z in zip(self.rows, self.directions, strict=True) if z is None]
+        return without if 0 < len(without) < len(self.rows) else []
 
     @property
     def objectives(self) -> list[str]:
@@ -40,8 +53,13 @@ class Calibrated:
         return min((int(row["tokens"]) for row in self.rows.values()), default=0)
 
     @classmethod
-    def load(cls, store: Any, model: str, method: str, stored: LinearLayers) -> "Calibrated":
-        """Read them from a store that answers in frames; curves of weights since replaced go."""
+    def load(
+        cls, store: Any, model: str, method: str, stored: LinearLayers, array: Read | None = None
+    ) -> "Calibrated":
+        """Read them from a store that answers in frames; curves of weights since replaced go.
+
+        `array` reads the cells of array columns. Raises JobError where a file of one is gone.
+        """
         found = store.factor_curves(model, method).set_index("layer", drop=False)
         layers = [name for name in stored.table["layer"] if name in found.index]
         rows: dict[str, dict[str, Any]] = {}
@@ -53,7 +71,8 @@ class Calibrated:
                 rows[row["layer"]] = {**row, **{c: np.asarray(row[c], float) for c in COLUMNS}}
             else:
                 replaced.append(row["layer"])
-        return cls(method, rows, tuple(replaced))
+        directions = tuple(_directions(row, array) for row in rows.values())
+        return cls(method, rows, tuple(replaced), directions)
 
 
 def methods(store: Any, model: str, table: pd.DataFrame) -> list[str]:
@@ -73,6 +92,16 @@ def methods(store: Any, model: str, table: pd.DataFrame) -> list[str]:
         return not predicts[name], known, name
 
     return sorted(offered, key=place)
+
+
+def _directions(row: Mapping[str, Any], array: Read | None) -> Directions | None:
+    """Return what is kept of a layer's changes token by token; rows of old have nothing."""
+    cell = row.get("directions")
+    if not isinstance(cell, str):
+        return None
+    if array is None:
+        raise ValueError(f"expected a reader of arrays, for {row['layer']} has one")
+    return Directions(row["sample"], np.asarray(row["levels"], dtype=np.int64), array(cell))
 
 
 def _is_of(row: Mapping[str, Any], spectrum: Layer | None) -> bool:

@@ -8,6 +8,7 @@ from analysis.compress.allocation import objectives
 from analysis.compress.allocation.allocate import Allocation
 from analysis.compress.allocation.curves import Layer
 from analysis.compress.allocation.hand_set import HandSet
+from analysis.compress.allocation.together import Together
 from jobs.calibrated import COLUMNS, Calibrated
 
 Chosen = Allocation | HandSet
@@ -16,10 +17,13 @@ Chosen = Allocation | HandSet
 class ErrorsByRank:
     """The errors of L layers by column; only `plain` is known of spectra alone."""
 
-    def __init__(self, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
+    def __init__(
+        self, columns: Mapping[str, Sequence[np.ndarray]], together: Together | None = None
+    ) -> None:
         lengths = [len(curve) for curve in columns["plain"]]
         self._start = np.cumsum([0, *lengths])[:-1].astype(np.int64)
         self._flat = {name: np.concatenate([np.empty(0), *c]) for name, c in columns.items()}
+        self._together = together
 
     @classmethod
     def of_spectra(cls, layers: Sequence[Layer]) -> "ErrorsByRank":
@@ -32,7 +36,10 @@ class ErrorsByRank:
         """Return what was measured of every layer."""
         rows = list(found.rows.values())
         known = [name for name in COLUMNS if all(len(row[name]) for row in rows)]
-        return cls({name: [row[name] for row in rows] for name in known})
+        together = None
+        if "expected" in known:
+            together = Together([row["expected"] for row in rows], found.directions)
+        return cls({name: [row[name] for row in rows] for name in known}, together)
 
     def knows(self, column: str) -> bool:
         """Say whether every layer has this column."""
@@ -61,10 +68,15 @@ class ErrorsByRank:
 
     def nats(self, found: Chosen) -> float | None:
         """Return the predicted change of loss per token, None where it is not known."""
-        return float(self.predicted(found).sum()) if self.knows("expected") else None
+        return float(self.predicted(found).sum()) if self._together else None
 
     def predicted(self, found: Chosen) -> np.ndarray:
-        """Return the predicted change of loss of each layer (L,): its curvature and its slope."""
+        """Return what each layer adds to the predicted change of loss (L,): curvature and slope.
+
+        The curvature is of all layers together, shared out: see `together`.
+        """
+        if self._together is None:
+            raise ValueError("expected curves of the expected loss, got none")
         slope = self.lost("first_order", found) if self.knows("first_order") else 0.0
-        total: np.ndarray = self.lost("expected", found) + slope
+        total: np.ndarray = self._together.shares(found.rank, found.dense) + slope
         return total

@@ -82,6 +82,16 @@ def unreliable(nats: float | None) -> list[str]:
     ]
 
 
+def alone(layers: Sequence[str]) -> list[str]:
+    """Return which layers are added up alone, where the others are added up together."""
+    if not layers:
+        return []
+    return [
+        f"Predicted alone, not together with the others: {', '.join(layers)}. Their rows are not "
+        "tokens (experts), or they were calibrated by an earlier version: calibrate again."
+    ]
+
+
 def left_dense(layers: Sequence[str], of: int, what: str) -> list[str]:
     """Return which layers take no part for want of a spectrum, or of a curve."""
     if not layers:

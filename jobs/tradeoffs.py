@@ -1,8 +1,8 @@
 """What a model would hold and lose at any size, from what is stored of it: no job, no torch.
 
 Without a calibration that is the spectra, which say what the weights lose. With one it is what a
-method was measured to lose at every rank, and the change of loss that this predicts: expected
-errors of the layers, in nats per token, added up.
+method was measured to lose at every rank, and the change of loss that this predicts, in nats per
+token: the slope along each layer's change, and the curvature along all of them together.
 
 Ranks come from `analysis/compress/allocation/`, which sorts once for each rule, form and objective;
 after that any size is a look-up. Only linear layers take part, and those of them without a spectrum
@@ -24,7 +24,7 @@ from analysis.compress.allocation.curves import Curves, Losses
 from analysis.compress.allocation.hand_set import at_ranks, held
 from analysis.compress.allocation.storage import FORMS, index_bytes
 from jobs import tradeoff_words as words
-from jobs.calibrated import Calibrated
+from jobs.calibrated import Calibrated, Read
 from jobs.errors import JobError
 from jobs.errors_by_rank import Chosen, ErrorsByRank
 from jobs.linear_layers import LinearLayers
@@ -62,13 +62,17 @@ class Tradeoffs:
         self._drawn: dict[tuple[str, str, str, bool], np.ndarray] = {}
 
     @classmethod
-    def load(cls, store: Any, model: str, method: str = "") -> "Tradeoffs":
+    def load(
+        cls, store: Any, model: str, method: str = "", array: Read | None = None
+    ) -> "Tradeoffs":
         """Read what is stored of a model, of a method's calibration or, without, its spectra.
 
-        Raises JobError where there is nothing to trade.
+        `array` reads the arrays of a calibration's rows. Raises JobError where there is nothing to
+        trade, and where a file is gone.
         """
         stored = LinearLayers.load(store, model)
-        return cls(stored, Calibrated.load(store, model, method, stored) if method else None)
+        known = Calibrated.load(store, model, method, stored, array) if method else None
+        return cls(stored, known)
 
     @property
     def of_parameters(self) -> int:
@@ -210,6 +214,7 @@ class Tradeoffs:
         said = [
             *words.left_dense(self.missing, len(self.layers), self._what),
             *words.unreliable(nats),
+            *words.alone(self._calibrated.alone if self._calibrated else []),
             *words.warnings(
                 table, form, energy, kept=kept, allocation=allocation, objective=objective
             ),

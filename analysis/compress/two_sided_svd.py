@@ -6,7 +6,8 @@ model itself), the Fisher information of W is about A ⊗ G, and
     Δloss ≈ ½ ‖A^½ (W - W') G^½‖_F²   nats per token,
 
 smallest for the truncated SVD of A^½ W G^½. A = I is whitened SVD; a diagonal A weighs the outputs
-only. A Kronecker factor says nothing about large changes: a prediction above 0.3 nats is not
+only. It takes x and g to be independent, which orders directions well; how much is lost is
+predicted without that (`trials/predicting.py`). Above about 0.3 nats nothing of second order is
 reliable, and there the whitened SVD can be better.
 
 Martens & Grosse (2015), https://arxiv.org/abs/1503.05671 (the Kronecker-factored Fisher)

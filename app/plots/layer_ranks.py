@@ -89,7 +89,10 @@ def predicted(layers: pd.DataFrame) -> Figure | None:
     """Return bars of the loss that is predicted of each layer, None without predictions."""
     if layers["predicted"].isna().all():
         return None
-    words = "What each layer adds to the predicted change of loss: the sum is the trial's."
+    words = (
+        "What each layer adds to the predicted change of loss, alone and with the others: the sum "
+        "is the trial's."
+    )
     named = {"predicted": "predicted"}
     return _bars(layers, named, "Predicted loss by layer", words, "nats per token")
 

@@ -31,7 +31,7 @@ def page() -> None:
         states.empty("Nothing to trade here", chart.plain(refused))
         return
     mark = linear_layers.stamp(client.store, model, labels)
-    weights = _loaded(client.store, model, "", mark)
+    weights = _loaded(client, model, "", mark)
     methods = _offered(client.store, model, mark, weights.layers)
     found = _of_method(client, model, mark, columns[1], weights, methods)
     if found is None:
@@ -57,7 +57,7 @@ def _of_method(
         launching.no_spectra(client, model)
         return None
     method = choices.method(place, methods, _titles(client.catalog()), spectra=spectra)
-    found = _loaded(client.store, model, method, mark) if method else weights
+    found = _loaded(client, model, method, mark) if method else weights
     if found.objectives:
         return found
     states.empty(
@@ -69,10 +69,10 @@ def _of_method(
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading what is stored")
-def _loaded(_store: Any, model: str, method: str, mark: str) -> Tradeoffs:
+def _loaded(_client: Any, model: str, method: str, mark: str) -> Tradeoffs:
     """Return a model's trade-offs, read anew when `mark`, what is stored, is another."""
     del mark
-    return Tradeoffs.load(_store, model, method)
+    return Tradeoffs.load(_client.store, model, method, _client.array)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -16,7 +16,7 @@ RECOVERY = ("recovery_steps", "recovery_lr")
 TRIAL = ("dtype", "speed", "seed")
 BUNDLED = {"calibrate": "calibration", "evaluate": "heldout"}  # parts of the sample's text
 # Raised when the same input would give other numbers; a trial's own is its analysis' version.
-VERSIONS = {"calibrate": 2, "factors": 2, "evaluation": 1, "control": 1, "sensitivity": 1}
+VERSIONS = {"calibrate": 3, "factors": 3, "evaluation": 1, "control": 1, "sensitivity": 1}
 
 
 class Settings:

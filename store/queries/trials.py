@@ -1,5 +1,7 @@
 """What compression jobs left of a model: the curves of its layers, and its trials."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from store import arrow
@@ -22,7 +24,11 @@ CURVES = {
     "method": pa.string(),
     "tokens": pa.int64(),
     **dict.fromkeys(LOSSES, pa.list_(pa.float64())),
+    "sample": pa.string(),
+    "levels": pa.list_(pa.float64()),
+    "directions": pa.string(),
 }
+ADDED = {"sample": "varchar", "levels": "double[]", "directions": "varchar"}  # after a release
 OF_UNIT = ("job", "number", "label", "unit", "state", "message", "finished", "seconds")
 # The place of the newest finished row of each method on each layer that the model still has in this
 # shape, without a list: those are read for what is shown.
@@ -43,13 +49,14 @@ def factor_curves(cursor: Cursor, model: str, method: str | None = None) -> pa.T
 
     One row per (method, layer): job, unit, finished, the unit's label and inputs (JSON text), the
     layer's matrix_key as it is now, then the row of `result_factors`: layer, rows, cols, method,
-    tokens, and the lists of LOSSES. Layers that the model no longer
-    has in this shape are left out; whether other bytes of the same shape have taken a layer's
-    place, `inputs` and `plain[0]` = ‖W‖² can tell.
+    tokens, the lists of LOSSES, and sample, levels and directions, null in rows of old. Layers
+    that the model no longer has in this shape are left out; whether other bytes of the same shape
+    have taken a layer's place, `inputs` and `plain[0]` = ‖W‖² can tell.
     """
-    if not arrow.columns(cursor, FACTORS):
+    present = arrow.columns(cursor, FACTORS)
+    if not present:
         return pa.schema(CURVES.items()).empty_table()
-    picked = ", ".join(f"r.{arrow.quoted(name)}" for name in list(CURVES)[6:])
+    picked = ", ".join(_column(name, present) for name in list(CURVES)[6:])
     return arrow.select(
         cursor,
         f"""with newest as ({NEWEST})
@@ -124,6 +131,13 @@ def trials(cursor: Cursor, model: str) -> pa.Table:
         order by t.number desc, t.finished desc, t.position desc, t.label""",
         model=model,
     )
+
+
+def _column(name: str, present: Mapping[str, str]) -> str:
+    """Return what selects a column of the factors, null where no job declared it yet."""
+    if name in present:
+        return f"r.{arrow.quoted(name)}"
+    return f"null::{ADDED[name]} as {arrow.quoted(name)}"
 
 
 def _methods() -> pa.Schema:

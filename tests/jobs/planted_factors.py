@@ -13,11 +13,15 @@ DECLARED = {
         {"name": "method", "type": "str"},
         {"name": "tokens", "type": "int"},
         *({"name": name, "type": "floats"} for name in LISTS),
+        {"name": "sample", "type": "str"},
+        {"name": "levels", "type": "floats"},
+        {"name": "directions", "type": "array"},
     ],
 }
 SCHEMA = pa.schema([
     ("layer", pa.string()), ("rows", pa.int64()), ("cols", pa.int64()), ("method", pa.string()),
     ("tokens", pa.int64()), *((name, pa.list_(pa.float64())) for name in LISTS),
+    ("sample", pa.string()), ("levels", pa.list_(pa.float64())), ("directions", pa.string()),
 ])  # fmt: skip
 
 
@@ -26,8 +30,11 @@ def tail(values):
     return np.append(np.cumsum(np.square(values)[::-1])[::-1], 0.0)
 
 
-def row(layer, shape, plain, *, method, scale=1.0, slope=0.0, without=()):  # noqa: PLR0913
-    """The curves of one layer: each column falls in its own way, to 0."""
+def row(layer, shape, plain, *, method, scale=1.0, slope=0.0, without=(), cell=""):  # noqa: PLR0913
+    """The curves of one layer: each column falls in its own way, to 0.
+
+    `cell` names its directions, which are kept at every rank.
+    """
     index = np.arange(len(plain))
     curves = {
         "plain": np.asarray(plain, float),
@@ -39,7 +46,8 @@ def row(layer, shape, plain, *, method, scale=1.0, slope=0.0, without=()):  # no
     lists = {name: [] if name in without else list(map(float, c)) for name, c in curves.items()}
     return {
         "layer": layer, "rows": shape[0], "cols": shape[1], "method": method, "tokens": 4096,
-        **lists,
+        **lists, "sample": "tokens" if cell else "",
+        "levels": list(map(float, index)) if cell else [], "directions": cell or None,
     }  # fmt: skip
 
 

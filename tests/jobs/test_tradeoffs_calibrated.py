@@ -227,6 +227,74 @@ def test_the_slope_of_the_loss_is_part_of_what_is_predicted(store):
     assert point.nats == layer["expected"][5] + layer["first_order"][5] != layer["expected"][5]
 
 
+def directions(made, common=0.5):
+    """Of each layer: z at every rank, with a mean square of 1, in part the same in all."""
+    draw = np.random.default_rng(0)
+    shared, found = draw.standard_normal(200), {}
+    for layer, row in made.items():
+        own = draw.standard_normal((len(row["plain"]), 200))
+        unit = common * shared + (1 - common) * own
+        unit /= np.sqrt((unit**2).mean(1))[:, None]
+        unit[-1] = 0
+        found[layer] = unit.astype(np.float16)
+    return found
+
+
+def with_directions(store, without=()):
+    """A calibration whose layers have directions, and a function that reads them."""
+    plant(store, spectra=values())
+    made = [
+        planted_factors.row(
+            layer, shape, planted_factors.tail(values()[layer]), method=METHOD, slope=0.01,
+            cell="" if layer in without else layer,
+        )
+        for layer, shape in SHAPES.items()
+    ]  # fmt: skip
+    planted_factors.add(store, "m", made)
+    found = {row["layer"]: row for row in made}
+    kept = directions(found)
+    return found, kept, Tradeoffs.load(StoreProxy(store), "m", METHOD, kept.__getitem__)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_layers_are_squared_together_where_their_tokens_are_known(store, form):
+    made, kept, trade = with_directions(store)
+    point = trade.at(0.6, "greedy", form, "expected")
+    whole, slopes, z = 0, 0, {}
+    for row in point.layers.itertuples():
+        if not row.dense:
+            length = np.sqrt(2 * made[row.layer]["expected"][row.rank])
+            z[row.layer] = length * kept[row.layer][row.rank].astype(float)
+            whole = whole + z[row.layer]
+            slopes += made[row.layer]["first_order"][row.rank]
+    assert len(z) > 1
+    assert point.nats == pytest.approx(slopes + 0.5 * (whole**2).mean(), rel=2**-9)
+    alone = slopes + sum(made[layer]["expected"][r] for layer, r in point.ranks.items())
+    assert point.nats > 1.1 * alone
+    assert point.layers["nats"].sum() == pytest.approx(point.nats, rel=1e-12)
+    for row in point.layers[~point.layers["dense"]].itertuples():
+        share = 0.5 * (z[row.layer] * whole).mean() + made[row.layer]["first_order"][row.rank]
+        assert row.nats == pytest.approx(share, rel=2**-8)
+
+
+def test_a_layer_without_tokens_is_added_up_alone_and_said(store):
+    made, _, trade = with_directions(store, without=("blocks.0.q",))
+    point = trade.at(0.6, "greedy", "two_factor", "expected")
+    assert any("Predicted alone" in said and "blocks.0.q" in said for said in point.warnings)
+    row = point.layers.set_index("layer").loc["blocks.0.q"]
+    assert not row["dense"]
+    of = made["blocks.0.q"]
+    assert row["nats"] == pytest.approx(
+        of["expected"][row["rank"]] + of["first_order"][row["rank"]]
+    )
+
+
+def test_directions_that_nobody_reads_are_refused(store):
+    with_directions(store)
+    with pytest.raises(ValueError, match="expected a reader of arrays"):
+        loaded(store)
+
+
 def test_a_rank_by_hand_beyond_the_break_even_is_counted_and_said(store):
     made = calibrate(store)
     point = loaded(store).by_hand({"blocks.0.q": 20}, "two_factor", "expected")

@@ -1,7 +1,8 @@
 """What an allocation counts as lost, by name: which curve of a method, and how layers weigh.
 
-expected   ½‖A^½(W - W')G^½‖² in nats per token, added up over the layers: a Kronecker-factored
-           Fisher matrix (Martens & Grosse 2015, https://arxiv.org/abs/1503.05671)
+expected   ½E[(gᵀ(W - W')x)²] in nats per token, over tokens that no factor was fitted to, added up
+           over the layers: the curvature of the loss by each layer alone, without its slope and
+           without what layers add to each other
 whitened   ‖(W - W')X‖² relative to the layer's own ‖WX‖²
 relative   ‖W - W'‖² relative to the layer's own ‖W‖²
 total      ‖W - W'‖² of all layers together

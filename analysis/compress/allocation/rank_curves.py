@@ -5,7 +5,8 @@ Where B[:, :K] A[:K] = W, what rank k leaves out is Σ_{i>k} b_i a_iᵀ, and for
     ‖L^½ (W - W_k) R^½‖_F² = Σ_{i,j>k} H_ij,   H = (Bᵀ L B) ∘ (A R Aᵀ),
 
 so that all ranks are sums over trailing blocks of one K x K matrix, added from the last rank up:
-small errors keep their digits, and no W_k is formed.
+small errors keep their digits, and no W_k is formed. In the same way z_k = gᵀ (W - W_k) x of one
+token is Σ_{i>k} (gᵀ b_i)(a_iᵀ x).
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.compress.pieces import Statistics
+from analysis.compress.allocation.together import Directions, levels
+from analysis.compress.pieces import Statistics, TokenSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +29,15 @@ class RankCurves:
     plain: np.ndarray  # ‖W - W_k‖²
     whitened: np.ndarray | None = None  # ‖(W - W_k) G^½‖², of the outputs, per token
     heldout: np.ndarray | None = None  # the same on windows that were not calibrated on
-    expected: np.ndarray | None = None  # ½‖A^½ (W - W_k) G^½‖², nats per predicted token
+    expected: np.ndarray | None = None  # ½E[z_k²] over the sample of tokens, in nats per predicted
+    # token; without a sample ½‖A^½ (W - W_k) G^½‖², which takes x and g to be independent
     first_order: np.ndarray | None = None  # <E[∂L/∂W], W_k - W> in the same nats, of either sign
+    directions: Directions | None = None  # z_k, to be added to that of other layers
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return the curves that there are, by name."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: curve for name, curve in found.items() if curve is not None}
+        return {name: curve for name, curve in found.items() if isinstance(curve, np.ndarray)}
 
 
 def rank_curves(W: Tensor, B: Tensor, A: Tensor, statistics: Statistics | None) -> RankCurves:
@@ -49,19 +53,37 @@ def rank_curves(W: Tensor, B: Tensor, A: Tensor, statistics: Statistics | None) 
     if statistics is None:
         return RankCurves(plain)
     seen = _inner(A, statistics.gram)
-    heldout, gradient = statistics.heldout, statistics.gradient
+    heldout, gradient, slope = statistics.heldout, statistics.gradient, statistics.slope
+    expected, directions = None, None
+    if statistics.sample is not None:
+        expected, directions = _of_tokens(B, A, statistics.sample)
+    elif gradient is not None:
+        expected = _trailing(_inner(B.T, gradient) * seen) / 2
     return RankCurves(
         plain,
         _trailing(BB * seen),
         None if heldout is None else _trailing(BB * _inner(A, heldout)),
-        None if gradient is None else _trailing(_inner(B.T, gradient) * seen) / 2,
-        None if statistics.slope is None else _along(B, A, statistics.slope.to(torch.float64)),
+        expected,
+        None if slope is None else _along(B, A, slope.to(torch.float64)),
+        directions,
     )
 
 
 def _inner(A: Tensor, weight: Tensor) -> Tensor:
     """Return A R Aᵀ (K x K) for R whole (n, n), its diagonal (n,), or a multiple of I (1,)."""
     return (A * weight if weight.ndim == 1 else A @ weight) @ A.T
+
+
+def _of_tokens(B: Tensor, A: Tensor, sample: TokenSample) -> tuple[np.ndarray, Directions]:
+    """Return ½E[z_k²] for k = 0, ..., K, and z at some of these ranks."""
+    each = ((sample.g.to(torch.float64) @ B) * (sample.X.to(torch.float64) @ A.T)).sum(0)  # (T, K)
+    z = torch.cat([each, each.new_zeros(len(each), 1)], 1).flip(1).cumsum(1).flip(1)
+    squares = z.square().mean(0).cpu().numpy()
+    ranks = levels(squares)
+    length = np.sqrt(squares[ranks])
+    kept = z[:, torch.from_numpy(ranks)].T.cpu().numpy()
+    unit = np.divide(kept, length[:, None], out=np.zeros_like(kept), where=length[:, None] > 0)
+    return squares / 2, Directions(sample.name, ranks, unit.astype(np.float16))
 
 
 def _along(B: Tensor, A: Tensor, slope: Tensor) -> np.ndarray:

@@ -19,6 +19,7 @@ from analysis.compress.pieces import NonFiniteLayer, Piece, Statistics
 from analysis.compress.registry import Method
 from analysis.compress.trials.choosing import Choice
 from analysis.compress.trials.factoring import read_tensors, together
+from analysis.compress.trials.predicting import Change, change
 from analysis.compress.trials.specs import BY_HAND, Spec
 from analysis.compress.trials.stages import STATISTICS
 from analysis.networks.errors import BadInput
@@ -41,8 +42,8 @@ class LayerResult:
     error: float  # ‖W - W'‖/‖W‖
     whitened: float | None = None  # ‖(W - W')X‖/‖WX‖ on the calibration text
     heldout: float | None = None  # the same on windows left out of it
-    predicted: float | None = None  # <E[∂L/∂W], W' - W> + ½‖A^½(W - W')G^½‖²
-    curvature: float | None = None  # the second of the two alone
+    predicted: float | None = None  # <E[∂L/∂W], W' - W>, and the layer's share of the curvature
+    curvature: float | None = None  # ½E[z²] of the layer alone; see `predicting`
     largest: float | None = None  # max |C| of a row-interpolative form
 
     @property
@@ -135,18 +136,24 @@ def statistics_of(
     return {} if folder is None else calibration.load(folder / STATISTICS, list(layers))
 
 
-def result(piece: Piece, form: Any, rank: int | None, said: str = "") -> LayerResult:
-    """Return what became of a layer; `form` None: it stays dense. `said`: its size in words."""
+def result(
+    piece: Piece, form: Any, rank: int | None, said: str = ""
+) -> tuple[LayerResult, Change | None]:
+    """Return what became of a layer, and what that does to the loss; its `predicted` is alone.
+
+    `form` None: it stays dense. `said`: its size in words.
+    """
     m, n = piece.W.shape
     place = (piece.layer, piece.role, piece.block, m, n)
     known = piece.statistics
     if form is None:
         none = (0.0 if known else None, 0.0 if known and known.heldout is not None else None)
-        nats = 0.0 if known and known.gradient is not None else None
-        return LayerResult(*place, None, True, "dense", m * n, m * n, 0.0, *none, nats, nats)
+        made = None if known is None or known.gradient is None else Change(0.0, 0.0)
+        nats = None if made is None else 0.0
+        return LayerResult(*place, None, True, "dense", m * n, m * n, 0.0, *none, nats, nats), made
     W, lost = piece.W.double(), piece.W.double() - form.dense().detach().double()
-    curvature = None if known is None else expected_loss(lost, known)
-    return LayerResult(
+    made = change(lost, known)
+    found = LayerResult(
         *place,
         rank,
         False,
@@ -156,26 +163,11 @@ def result(piece: Piece, form: Any, rank: int | None, said: str = "") -> LayerRe
         _share(lost.square().sum(), W.square().sum()),
         None if known is None else _seen(lost, W, known.gram),
         None if known is None or known.heldout is None else _seen(lost, W, known.heldout),
-        None if curvature is None or known is None else curvature + first_order(lost, known),
-        curvature,
+        None if made is None else made.slope + made.curvature,
+        None if made is None else made.curvature,
         form.largest() if isinstance(form, RowInterpolative) else None,
     )
-
-
-def expected_loss(lost: Tensor, known: Statistics) -> float | None:
-    """Return ½‖A^½ ΔW G^½‖² = ½ tr(A ΔW G ΔWᵀ) in nats per token, None without gradients."""
-    A = known.gradient
-    if A is None:
-        return None
-    through = lost @ known.gram  # (m, n)
-    if A.ndim == 2:
-        return max(0.5 * float((A @ lost * through).sum()), 0.0)
-    return max(0.5 * float((A * (lost * through).sum(1)).sum()), 0.0)
-
-
-def first_order(lost: Tensor, known: Statistics) -> float:
-    """Return <E[∂L/∂W], -ΔW> in nats per token, 0 where no slope was measured."""
-    return 0.0 if known.slope is None else -float((known.slope.double() * lost).sum())
+    return found, made
 
 
 def _seen(lost: Tensor, W: Tensor, G: Tensor) -> float:

@@ -6,9 +6,9 @@ float32; errors at each rank are computed before that, in float64.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -84,9 +84,10 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_rows(folder: Path, rows: Sequence[Any]) -> None:
-    """Keep rows in a folder, whole or not at all."""
+    """Keep rows in a folder but for their arrays, whole or not at all."""
     draft = folder / f".{ROWS}"
-    draft.write_text(json.dumps([asdict(row) for row in rows], allow_nan=False))
+    listed = [{k: v for k, v in vars(row).items() if not isinstance(v, np.ndarray)} for row in rows]
+    draft.write_text(json.dumps(listed, allow_nan=False))
     draft.replace(folder / ROWS)
 
 
@@ -110,13 +111,19 @@ def _row(piece: Piece, tensors: Mapping[str, Tensor], method: Method, name: str)
         B, A = tensors[f"{piece.layer}.B"], tensors[f"{piece.layer}.A"]
         found = rank_curves(piece.W, B, A, piece.statistics)
     tokens = piece.statistics.tokens if piece.statistics else 0
-    return FactorRow(piece.layer, m, n, name, tokens, *_curves(found))
+    row = FactorRow(piece.layer, m, n, name, tokens, **_curves(found))
+    if found is None or found.directions is None:
+        return row
+    z = found.directions
+    return replace(
+        row, sample=z.sample, levels=tuple(map(float, z.ranks)), directions=cast(Any, z.unit)
+    )
 
 
-def _curves(found: RankCurves | None) -> list[tuple[float, ...]]:
+def _curves(found: RankCurves | None) -> dict[str, Any]:
+    known = {} if found is None else found.to_dict()
     names = ("plain", "whitened", "heldout", "expected", "first_order")
-    curves = [None if found is None else getattr(found, name) for name in names]
-    return [() if curve is None else tuple(curve.tolist()) for curve in curves]
+    return {name: tuple(known[name].tolist()) if name in known else () for name in names}
 
 
 def _keep(folder: Path, kept: Mapping[str, Tensor], rows: Sequence[FactorRow]) -> None:

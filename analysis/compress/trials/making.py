@@ -20,6 +20,7 @@ from analysis.compress.trials.compensating import numbers_by_layer, with_room
 from analysis.compress.trials.factoring import read_rows, read_tensors, together
 from analysis.compress.trials.measuring import saved_dtype
 from analysis.compress.trials.names import few
+from analysis.compress.trials.predicting import Change, predicted
 from analysis.compress.trials.specs import BY_HAND
 from analysis.compress.trials.stages import Given, group_name
 from analysis.compress.trials.targets import Target, group_of, heads_of, pieces, replace, targets
@@ -84,14 +85,18 @@ def make(given: Given, report: Report) -> Made:
     said = choice.words
     forms: dict[str, nn.Module] = {}
     results: list[LayerResult] = []
+    changes: dict[str, Change] = {}
     for done, (name, group) in enumerate(groups.items()):
         report(done, len(groups), f"{given.spec.full_name} of {name}")
         made = {} if untouched(given) else assembly.forms(group, given.factors[name])
-        results += [
-            result(p, made.get(p.layer), choice.ranks.get(p.layer), said.get(p.layer, ""))
-            for p in group
-        ]
+        for p in group:
+            form, rank = made.get(p.layer), choice.ranks.get(p.layer)
+            found_of, does = result(p, form, rank, said.get(p.layer, ""))
+            results.append(found_of)
+            changes |= {p.layer: does} if does else {}
         forms |= made
+    shares = predicted(changes)
+    results = [dataclasses.replace(r, predicted=shares.get(r.layer)) for r in results]
     replace(network, forms, found)
     if not untouched(given):
         _round(network, dtype)
@@ -238,8 +243,7 @@ def _warnings(
         said.append(
             "Calibrated on the text that it is measured on: on other text it will lose more."
         )
-    predicted = sum(one.predicted or 0 for one in results)
-    if predicted > RELIABLE:
+    if (made.predicted or 0) > RELIABLE:
         said.append(f"The predicted change of loss is not reliable above {RELIABLE:g} nats.")
     if method.merged:
         said.append("The result is dense again: an intervention, not a saving.")

@@ -18,6 +18,7 @@ from typing import Any
 
 from analysis.compress.trials.specs import Spec
 from analysis.networks.opened import OpenedModel
+from analysis.registry import Array
 
 STATISTICS = "statistics.safetensors"
 FACTORS = "factors.safetensors"
@@ -52,10 +53,21 @@ class FactorRow:
     whitened: tuple[float, ...] = field(metadata={"help": "‖(W - W_k) G^½‖²; empty: no Gram"})
     heldout: tuple[float, ...] = field(metadata={"help": "the same on held-out windows"})
     expected: tuple[float, ...] = field(
-        metadata={"help": "½‖A^½(W - W_k)G^½‖² in nats per token; empty: no gradient"}
+        metadata={
+            "help": "½E[z²] in nats per token, z = gᵀ(W - W_k)x at tokens of held-out windows, or "
+            "½‖A^½(W - W_k)G^½‖² where a layer's rows are not tokens; empty: no gradient"
+        }
     )
     first_order: tuple[float, ...] = field(
         metadata={"help": "<E[∂L/∂W], W_k - W> in nats per token, of either sign"}
+    )
+    sample: str = field(default="", metadata={"help": "which tokens and labels; empty: none"})
+    levels: tuple[float, ...] = field(
+        default=(), metadata={"help": "the ranks of which `directions` has z"}
+    )
+    directions: Array | None = field(
+        default=None,
+        metadata={"help": "z at those ranks, each with a mean square of 1 (levels x tokens)"},
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from analysis.compress.forms import Compensated, RowInterpolative, TwoFactor
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.compress.registry import find
-from analysis.compress.trials.assembling import Assembly, expected_loss, result
+from analysis.compress.trials.assembling import Assembly, result
 from analysis.compress.trials.choosing import Choice
 from analysis.compress.trials.factoring import _keep, factor_stage, read_tensors
 from analysis.compress.trials.specs import Spec
@@ -94,7 +94,7 @@ def test_a_form_of_some_rank_is_the_best_of_that_rank(tmp_path, form, kind):
     assert list(made) == [given.layer]
     assert type(made[given.layer]) is kind
     lost = given.W - made[given.layer].dense().detach().double()
-    assert result(given, made[given.layer], 3).lost_rank == 0.5
+    assert result(given, made[given.layer], 3)[0].lost_rank == 0.5
     tail = torch.linalg.svdvals(given.W)[3:]
     assert norm(lost) == pytest.approx(norm(tail), rel=1e-6)
 
@@ -103,7 +103,7 @@ def test_nothing_of_a_layer_may_be_left(tmp_path):
     given, _, _ = layer(9, 6)
     spec = Spec("svd", kept=0.5, allocation="greedy", form="two_factor")
     made = assembly(spec, Choice({given.layer: 0})).forms([given], factored(tmp_path, [given]))
-    found = result(given, made[given.layer], 0)
+    found, _ = result(given, made[given.layer], 0)
     assert (found.numbers, found.error, found.whitened, found.lost_rank) == (0, 1.0, 1.0, 1.0)
     assert not made[given.layer](torch.ones(2, 6)).any()
 
@@ -115,8 +115,8 @@ def test_errors_are_of_what_the_file_holds(tmp_path):
     spec = replace(spec, allocation="by_hand")  # two factors of full rank hold more than dense
     wide = assembly(spec, choice).forms([given], folder)[given.layer]
     half = assembly(spec, choice, torch.float16).forms([given], folder)[given.layer]
-    assert result(given, wide, 6).error < 1e-6
-    assert 1e-5 < result(given, half, 6).error < 1e-3
+    assert result(given, wide, 6)[0].error < 1e-6
+    assert 1e-5 < result(given, half, 6)[0].error < 1e-3
 
 
 def test_a_correction_sees_what_rounding_left(tmp_path):
@@ -145,22 +145,14 @@ def test_a_value_beyond_the_dtype_names_the_layer(tmp_path):
         made.forms([given], factored(tmp_path, [given]))
 
 
-@pytest.mark.parametrize("gradient", ["full", "diagonal", "scalar"])
-def test_expected_loss_is_a_trace(gradient):
-    given, _, _ = layer(5, 7, gradient=gradient)
-    lost, A = normal(5, 7, seed=9), given.statistics.gradient
-    whole = A if A.ndim == 2 else torch.diag(A.expand(5))
-    expected = 0.5 * float(torch.trace(whole @ lost @ given.statistics.gram @ lost.T))
-    assert expected_loss(lost, given.statistics) == pytest.approx(expected, rel=1e-12)
-    assert expected_loss(lost, replace(given.statistics, gradient=None)) is None
-
-
 def test_a_layer_that_stays_dense_loses_nothing():
     given, _, _ = layer(5, 7)
-    found = result(given, None, None)
+    found, change = result(given, None, None)
+    assert (change.slope, change.curvature, change.z) == (0.0, 0.0, None)
     assert (found.dense, found.numbers, found.of_numbers) == (True, 35, 35)
     assert found.error == found.whitened == found.heldout == found.predicted == 0.0
-    bare = result(replace(given, statistics=None), None, None)
+    bare, change = result(replace(given, statistics=None), None, None)
+    assert change is None
     assert bare.whitened is bare.heldout is bare.predicted is None
 
 

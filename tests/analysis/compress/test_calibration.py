@@ -13,6 +13,7 @@ from torch import nn
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from analysis.compress.calibration import calibrate as c
+from analysis.compress.calibration import sampled_tokens
 from analysis.compress.pieces import NonFiniteLayer
 from analysis.compress.trials.targets import Target, targets, weight
 from analysis.networks.opened import OpenedModel
@@ -96,6 +97,8 @@ def naive(network, found, ids, seed):
                 sums[t.layer]["mean_abs"] += 0 if held else x.abs()
         if held:
             held_tokens += len(window)
+            # The labels of a window are drawn in the order of the windows, held out or not.
+            torch.multinomial(output.logits[0, :-1].softmax(-1), 1, generator=drawing)
             continue
         tokens, predicted, sequences = (
             tokens + len(window),
@@ -142,6 +145,97 @@ def test_all_statistics_are_those_of_explicit_loops(tmp_path, family):
         close(s.gradient, expected[layer]["A"], 1e-10)
         close(s.squared, expected[layer]["squared"], 1e-10)
         close(s.slope.double(), expected[layer]["slope"], 1e-6)  # kept in float32
+
+
+@pytest.mark.parametrize("windows", [5, 19])
+@pytest.mark.parametrize("family", CAUSAL)
+def test_the_sample_is_of_every_token_of_what_is_held_out(tmp_path, family, windows):
+    """E[z²] over its tokens is Σ_t (g_tᵀ ΔW x_t)² over all predictions, here in explicit loops."""
+    opened, network, found = ready(tmp_path, family, **CAUSAL[family])
+    ids = some_ids(windows, 9)
+    known = c.calibrate(opened, network, found, ids, c.Calibration(seed=3))
+    drawing = torch.Generator().manual_seed(3)
+    change = {t.layer: torch.randn(t.shape, dtype=F64) for t in found}
+    z, predicted = [], 0
+    for i, window in enumerate(ids):
+        output, seen = observed(network, found, {"input_ids": window[None]})
+        logits = output.logits[0, :-1]
+        labels = torch.multinomial(logits.detach().softmax(-1), 1, generator=drawing)[:, 0]
+        if windows >= 8 and i % 8 != 7:
+            continue
+        nats(logits, labels).sum().backward()
+        predicted += len(logits)
+        z.append({
+            t.layer: torch.stack([
+                g @ change[t.layer] @ x
+                for g, x in zip(
+                    rows_of(t, seen[t.module][1].grad), seen[t.module][0][0], strict=True
+                )
+            ])
+            for t in found
+        })  # fmt: skip
+    total = 0
+    for t in found:
+        sample, whole = known[t.layer].sample, torch.cat([each[t.layer] for each in z])
+        assert sample.X.shape == (1, len(whole), t.shape[1])
+        assert sample.g.shape == (1, len(whole), t.shape[0])
+        along = sample.along(change[t.layer])
+        assert float(along.square().mean()) == pytest.approx(
+            float(whole.square().sum()) / predicted, rel=1e-5
+        )
+        total = total + along
+    assert len({known[t.layer].sample.name for t in found}) == 1
+    whole = sum(torch.cat([each[t.layer] for each in z]) for t in found)
+    assert float(total.square().mean()) == pytest.approx(
+        float(whole.square().sum()) / predicted, rel=1e-5
+    )
+
+
+def test_the_sample_is_of_the_same_tokens_in_every_layer_and_of_no_more_than_asked(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sampled_tokens, "TOKENS", 7)
+    opened, network, found = ready(tmp_path, "llama", **SIX_BY_TWO)
+    ids = some_ids(24, 9)
+    known = c.calibrate(opened, network, found, ids, c.Calibration(seed=3))
+    last = found[-1]  # what the first block reads is the same wherever a token is the same
+    q, k, o = (known[f"blocks.0.{role}"].sample for role in "qko")
+    assert q.X.shape == (1, 7, 24)
+    assert q.X is k.X is not o.X
+    alone = c.calibrate(opened, network, [last], ids, c.Calibration(seed=3))
+    assert torch.allclose(alone[last.layer].sample.g, known[last.layer].sample.g, rtol=1e-5)
+    assert alone[last.layer].sample.name == known[last.layer].sample.name
+    other = c.calibrate(opened, network, [last], ids, c.Calibration(seed=4))
+    assert other[last.layer].sample.name != q.name
+    inputs = torch.cat([
+        observed(network, found, {"input_ids": ids[i][None]})[1][last.module][0][0]
+        for i in (7, 15, 23)
+    ])  # fmt: skip
+    distances = torch.cdist(known[last.layer].sample.X[0].double(), inputs)
+    at = distances.argmin(1)
+    assert distances.min(1).values.max() < 1e-5
+    assert (at.diff() > 0).all()  # in the text's order, none twice
+
+
+def test_a_module_whose_rows_are_not_tokens_has_no_sample():
+    class Picks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(9, 4)
+            self.every, self.some = nn.Linear(4, 9), nn.Linear(4, 9)
+
+        def forward(self, input_ids):
+            x = self.embed(input_ids)
+            y = self.every(x)
+            return SimpleNamespace(logits=torch.cat([y[:, :2] + self.some(x[:, :2]), y[:, 2:]], 1))
+
+    torch.manual_seed(0)
+    found = [Target(n, n, None, (9, 4), None, n, False) for n in ("every", "some")]
+    opened = SimpleNamespace(task="causal")
+    known = c.calibrate(opened, Picks(), found, torch.randint(9, (3, 6)), c.Calibration())
+    assert known["every"].sample.X.shape == (1, 18, 4)
+    assert known["some"].sample is None
+    assert known["some"].gradient is not None
 
 
 def test_scalar_and_diagonal_are_those_of_the_full_covariance(tmp_path):
@@ -451,6 +545,14 @@ def test_the_same_seed_gives_the_same_numbers_and_another_other_labels(tmp_path)
     assert torch.equal(a.squared, other.squared)
 
 
+def distinct(known):
+    """All tensors of these statistics, each once."""
+    fields = [held for s in known.values() for held in vars(s).values()]
+    samples = [s.sample for s in known.values() if s.sample is not None]
+    held = [*fields, *(t for sample in samples for t in (sample.X, sample.g))]
+    return {id(t): t for t in held if isinstance(t, torch.Tensor)}.values()
+
+
 def test_files_keep_everything_and_what_is_shared_once(tmp_path):
     opened, network, found = ready(tmp_path / "model", "gpt2")
     for gradient, windows in (("full", 8), ("diagonal", 3), ("none", 8)):
@@ -465,18 +567,15 @@ def test_files_keep_everything_and_what_is_shared_once(tmp_path):
                 one, other = getattr(s, name), getattr(again[layer], name)
                 assert (one is other is None) or torch.equal(one, other)
             assert again[layer].tokens == s.tokens
+            assert (s.sample is None) == (again[layer].sample is None) == (gradient == "none")
+            if s.sample is not None:
+                assert again[layer].sample.name == s.sample.name
+                assert torch.equal(again[layer].sample.X, s.sample.X)
+                assert torch.equal(again[layer].sample.g, s.sample.g)
         assert again["blocks.0.q"].gram is again["blocks.0.v"].gram
-        predicted = c.bytes_of(found, gradient, heldout=windows >= 8)
-        held = sum(
-            t.nbytes
-            for t in {
-                id(t): t
-                for s in known.values()
-                for t in vars(s).values()
-                if isinstance(t, torch.Tensor)
-            }.values()
-        )
-        assert predicted == held
+        sampled = 6 if windows >= 8 else 18
+        predicted = c.bytes_of(found, gradient, heldout=windows >= 8, sampled=sampled)
+        assert predicted == sum(t.nbytes for t in distinct(known))
         assert 0 < path.stat().st_size - predicted < 16_000  # the header
         assert c.load(path, ["blocks.1.up"]).keys() == {"blocks.1.up"}
         with pytest.raises(KeyError):
@@ -501,7 +600,7 @@ def test_groups_are_runs_of_blocks_that_fit():
         return Target(f"blocks.{i}.up", f"layers.{i}.up", None, (4, n), i, "up", False)
 
     one = c.bytes_of([block(0)], "full")
-    assert one == 8 * (2 * 64 + 8 + 16 + 8) + 4 * 32
+    assert one == 8 * (2 * 64 + 8 + 16 + 8) + 4 * (32 + 2048 * (8 + 4))
     found = [block(i) for i in range(5)]
     assert c.plan_groups(found) == [[0, 1, 2, 3, 4]]
     assert c.plan_groups(found, 2 * one) == [[0, 1], [2, 3], [4]]

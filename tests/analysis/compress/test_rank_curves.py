@@ -1,10 +1,13 @@
 """Error curves against one product of matrices per rank."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from analysis.compress.allocation.rank_curves import RankCurves, rank_curves
+from analysis.compress.pieces import TokenSample
 from analysis.numerics.weighted_truncation import nested_factors
 from tests.analysis.compress.calibrated import inputs, normal, statistics
 
@@ -55,6 +58,42 @@ def test_every_rank_is_what_its_own_product_gives(shape, gradient, weights):
             curves[name], wanted, rtol=1e-9, atol=1e-11 * max(map(abs, wanted))
         )
         assert curves[name][-1] == 0
+
+
+def sampled(m, n, tokens=40, calls=2, name="tokens"):
+    return TokenSample(
+        name, normal(calls, tokens, n, seed=11).float(), normal(calls, tokens, m, seed=12).float()
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_with_a_sample_of_tokens_the_expected_loss_is_over_them(shape):
+    W, found = made(*shape)
+    sample = sampled(*shape)
+    B, A = nested_factors(W, right=found.gram)
+    curves = rank_curves(W, B, A, replace(found, sample=sample))
+    z = np.array([
+        [
+            sum(
+                float(g[t].double() @ (W - B[:, :k] @ A[:k]) @ x[t].double())
+                for g, x in zip(sample.g, sample.X, strict=True)
+            )
+            for t in range(40)
+        ]
+        for k in range(A.shape[0] + 1)
+    ])  # fmt: skip
+    np.testing.assert_allclose(curves.expected, 0.5 * (z**2).mean(1), rtol=1e-9, atol=1e-12)
+    assert curves.expected[-1] == 0
+    kept = curves.directions
+    assert kept.sample == "tokens"
+    lengths = np.sqrt((z**2).mean(1))
+    for rank, unit in zip(kept.ranks, kept.unit.astype(float), strict=True):
+        # A float16 rounds by at most 2^-11 of a number.
+        np.testing.assert_allclose(unit * lengths[rank], z[rank], rtol=2**-10, atol=1e-6)
+    without = rank_curves(W, B, A, found)
+    assert without.directions is None
+    for name in ("plain", "whitened", "heldout", "first_order"):
+        assert np.array_equal(getattr(without, name), getattr(curves, name))
 
 
 def test_small_errors_keep_their_digits():

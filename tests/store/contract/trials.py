@@ -16,6 +16,11 @@ FACTORS = {
         *({"name": name, "type": "floats"} for name in LISTS),
     ],
 }
+LATER = [
+    {"name": "sample", "type": "str"},
+    {"name": "levels", "type": "floats"},
+    {"name": "directions", "type": "array"},
+]
 TRIAL = {
     "name": "trial",
     "columns": [
@@ -44,6 +49,16 @@ class TrialsContract:
         factored(fresh_store, "a", {"q": 1.0})
         after = [fresh_store.factor_curves("tiny"), fresh_store.factor_methods("tiny")]
         assert [table.schema for table in before] == [table.schema for table in after]
+
+    def test_rows_of_before_have_no_directions_and_later_ones_have(self, fresh_store):
+        modelled(fresh_store)
+        factored(fresh_store, "a", {"q": 1.0})
+        [old] = fresh_store.factor_curves("tiny").to_pylist()
+        assert (old["sample"], old["levels"], old["directions"]) == (None, None, None)
+        before = fresh_store.factor_curves("tiny").schema
+        fresh_store.declare({**FACTORS, "columns": [*FACTORS["columns"], *LATER]})
+        assert fresh_store.factor_curves("tiny").schema == before
+        assert fresh_store.factor_curves("tiny").to_pylist() == [old]
 
     def test_each_layer_has_its_curves_in_the_models_order(self, fresh_store):
         modelled(fresh_store)

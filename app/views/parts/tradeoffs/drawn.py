@@ -24,11 +24,15 @@ $\lVert W - W'\rVert_F / \lVert W \rVert_F$. It says little about accuracy: on a
 model "91 % of the energy" took the perplexity from 6.5 to 1249.
 """
 NATS = r"""
-$\Delta\text{loss} \approx \frac12 \sum \lVert A^{1/2} (W - W') G^{1/2} \rVert_F^2$ in nats per
-predicted token, over the linear layers, with $G = E[xx^T]$ of a layer's inputs and $A = E[gg^T]$ of
-its output gradients: a Kronecker-factored Fisher matrix
-([Martens & Grosse 2015](https://arxiv.org/abs/1503.05671)). The perplexity is multiplied by
-$e^{\Delta}$. A large change is beyond what a second-order estimate can say.
+$\Delta\text{loss} \approx \sum_l \langle \mathbb{E}[\partial L/\partial W_l], W_l' - W_l \rangle
++ \frac12 \mathbb{E}_t\Big[\big(\sum_l g_l^T (W_l - W_l')\, x_l\big)^2\Big]$ in nats per predicted
+token, over the linear layers $l$. The first term is the slope of the loss on the calibration text,
+the second its curvature: the Fisher matrix of all layers together
+([Martens 2014](https://arxiv.org/abs/1412.1193)), over tokens $t$ of calibration windows that no
+factor was fitted to, with a layer's input $x_l$ and the gradient $g_l$ by its output, for labels
+drawn from the model itself. A layer's own number is its slope and its share of the second term:
+what it loses alone, and half of what it and each other layer add to each other. The perplexity is
+multiplied by $e^{\Delta}$. A large change is beyond what a second-order estimate can say.
 """
 RANKS = r"""
 - **Greedy**: segments of each layer's upper concave hull of (numbers held, what is kept), the dense

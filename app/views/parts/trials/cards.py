@@ -63,7 +63,7 @@ def _loss(row: Row) -> list[Card]:
         beside = f"measured {trial_words.signed(row['delta'])}"
         if row["predicted"] > RELIABLE:
             beside = f"not reliable above {RELIABLE:g}"
-        words = "From calibration alone, ½‖A^½(W - W')G^½‖² over the layers, in nats per token."
+        words = "From the calibration alone: slope and curvature of the loss, nats per token."
         found.append(("Predicted Δloss", trial_words.signed(row["predicted"]), beside, words))
     return found
 

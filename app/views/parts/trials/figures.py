@@ -21,10 +21,12 @@ on it if it loses less than every trial before it on the front, by more than the
 the difference of the two.
 """
 ABOUT_PREDICTED = r"""
-$\Delta\text{loss} \approx \sum_\ell \tfrac12 \lVert A_\ell^{1/2} (W_\ell - W'_\ell) G_\ell^{1/2}
-\rVert_F^2$ with $G$ the inputs' second moments and $A$ that of the output gradients, a
-Kronecker-factored Fisher matrix ([Martens & Grosse 2015](https://arxiv.org/abs/1503.05671)). It is
-of second order, and the layers are taken as independent: above 0.3 nats it is not reliable.
+$\Delta\text{loss} \approx \sum_\ell \langle \mathbb{E}[\partial L/\partial W_\ell],
+W'_\ell - W_\ell \rangle + \tfrac12 \mathbb{E}_t\big[\big(\sum_\ell g_\ell^T (W_\ell - W'_\ell)\,
+x_\ell\big)^2\big]$: the slope of the loss on the calibration text, and its curvature along all
+changes together, by the Fisher matrix ([Martens 2014](https://arxiv.org/abs/1412.1193)) over tokens
+$t$ of calibration windows that no factor was fitted to. It is of second order: above 0.3 nats it is
+not reliable.
 """
 
 
