@@ -75,7 +75,7 @@ def _declaration(declared: Analysis) -> dict[str, Any]:
 
 
 def _method(method: Any) -> dict[str, Any]:
-    plain = ("name", "title", "sizes", "scope", "version", "paper", "sized", "merged")
+    plain = ("name", "title", "sizes", "scope", "version", "paper", "sized", "sized_by", "merged")
     return {
         **{name: getattr(method, name) for name in plain},
         "needs": list(method.needs),

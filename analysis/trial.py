@@ -63,8 +63,9 @@ class Params:
     objective: str = field(
         default="auto",
         metadata={
-            "help": "what allocations count as lost: expected loss, whitened error or energy "
-            "relative to the layer's own, total energy; auto: the first that is known",
+            "help": "what allocations count as lost: expected (the loss by its curvature alone, "
+            "without the slope), whitened error or energy relative to the layer's own, total "
+            "energy; auto: the first that is known",
             "choices": OBJECTIVES,
         },
     )

@@ -113,7 +113,11 @@ class Client(Kept):
             request = requests.of(
                 self._engine.store, catalog, {**asked, "params": json.dumps(checked)}
             )
-        return self._engine.predict(dataclasses.replace(request, home=str(self.home)))
+            times = self._engine.store.stage_times(model) if declared["unit"] == "stages" else None
+        earlier = tuple(times.to_pylist()) if times is not None else ()
+        return self._engine.predict(
+            dataclasses.replace(request, home=str(self.home), times=earlier)
+        )
 
     def job(self, job: str) -> dict[str, Any]:
         """Return one job's row; an id may be cut short. Raises JobError for an unknown one."""

@@ -20,19 +20,31 @@ WHAT = {
     folders.TRIALS: "weights of a trial",
     folders.EXPORTS: "export",
 }
-COLUMNS = ("what", "key", "label", "bytes", "used")
+COLUMNS = ("what", "key", "label", "bytes", "used", "trial")
 
 
 def usage(home: Path) -> pd.DataFrame:
     """Return what is kept: what, key, label, bytes, and when it was used, the newest first.
 
-    Keys are the first letters of those of units; labels are for those who know the store.
+    Keys are the first letters of those of units; labels, and the trial that an export is of, are
+    for those who know the store.
     """
     found = [
-        (what, folder.name, "", folders.size(folder), used) for what, folder, used in _kept(home)
+        (what, folder.name, "", folders.size(folder), used, "")
+        for what, folder, used in _kept(home)
     ]
     frame = pd.DataFrame(found, columns=list(COLUMNS))
     return frame.sort_values("used", ascending=False, ignore_index=True)
+
+
+def with_exports(found: pd.DataFrame, keys: Collection[str]) -> list[str]:
+    """Return these keys and those of the exports that were made of them, where they are trials.
+
+    `found` is what is kept, with names. An export goes with the weights that it was made of.
+    """
+    names = _names(keys)
+    made = found[found["trial"].str[: folders.BEGINNING].isin(names)]
+    return [*keys, *(key for key in made["key"] if key[: folders.BEGINNING] not in names)]
 
 
 def free(home: Path, keys: Collection[str], active: Collection[str] = ()) -> int:

@@ -48,7 +48,10 @@ class Kept(Models):
         return None
 
     def disk(self) -> pd.DataFrame:
-        """Return what compression keeps: what, key, label, bytes, used (seconds since 1970)."""
+        """Return what compression keeps: what, key, label, bytes, used (seconds since 1970), trial.
+
+        `trial` is the key of the one that an export is of.
+        """
         found = disk.usage(self.home)
         named = self.store.named_units(list(found["key"])).to_dict("records")
         keys = {row["unit"][: folders.BEGINNING]: row for row in named}
@@ -56,15 +59,20 @@ class Kept(Models):
             if key in keys:
                 row = keys[key]
                 found.loc[place, ["key", "label"]] = row["unit"], f"{row['model']}: {row['label']}"
+                if found.loc[place, "what"] == disk.WHAT[folders.EXPORTS]:
+                    found.loc[place, "trial"] = json.loads(row["params"])["trial"]
         return found
 
     def free_disk(self, keys: Sequence[str] | None = None) -> int:
         """Delete what is kept under some keys, or all working files; return the bytes freed.
 
-        What is deleted is made again when a job needs it. Raises JobError for what a job reads.
+        With a trial's weights goes what was exported of them. What is deleted is made again when a
+        job needs it. Raises JobError for what a job reads.
         """
         active = self.store.active_units()
-        freed = disk.free(self.home, disk.idle(self.home, active) if keys is None else keys, active)
+        every = None if keys is None else disk.with_exports(self.disk(), keys)
+        idle = disk.idle(self.home, active) if every is None else every
+        freed = disk.free(self.home, idle, active)
         with plain_errors():
-            self._engine.store.drop_artifacts(list(keys or ()))
+            self._engine.store.drop_artifacts(list(every or ()))
         return freed

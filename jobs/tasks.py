@@ -129,6 +129,7 @@ class Request:
     device: str = "cpu"
     stages: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # declarations by kind
     home: str = ""
+    times: Sequence[Mapping[str, Any]] = ()  # of earlier stages of the model, for a prediction
 
     @property
     def declared(self) -> list[Mapping[str, Any]]:

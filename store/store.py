@@ -121,6 +121,7 @@ class Store:
 
     active_units = _read(_stages.active_units)
     named_units = _read(_stages.named_units)
+    stage_times = _read(_stages.stage_times)
     exports = _read(_stages.exports)
     weighed_trials = _read(_stages.weighed_trials)
     drop_artifacts = _write(_stages.drop_artifacts)

@@ -61,6 +61,7 @@ def build(
     options=options,
     build=build,
     sized=False,
+    sized_by="rank_share",
     merged=True,
 )
 def laser(pieces: Sequence[Piece], params: Params) -> dict[str, Tensor]:

@@ -64,6 +64,13 @@ def options(pieces: Sequence[Piece], tensors: dict[str, Tensor], _: Params) -> l
     ]
 
 
+def least(pieces: Sequence[Piece], params: Params) -> tuple[int, int]:
+    """Return what the cores hold at bond 1, Σ_s o_s i_s, and what the dense layer holds."""
+    [piece] = pieces
+    rows, cols = (factorised(side, params.sites) for side in piece.W.shape)
+    return sum(o * i for o, i in zip(rows, cols, strict=True)), piece.W.numel()
+
+
 def build(
     pieces: Sequence[Piece], tensors: dict[str, Tensor], option: Option, _: Params
 ) -> dict[str, nn.Module]:
@@ -80,6 +87,7 @@ def build(
     sizes="own",
     options=options,
     build=build,
+    least=least,
 )
 def mpo(pieces: Sequence[Piece], params: Params) -> dict[str, Tensor]:
     """Return "{layer}.core1", ..., the full train of each piece; all but the last are orthonormal.

@@ -9,11 +9,15 @@ size at once, so that a sweep over sizes decomposes each matrix once. Two kinds:
                    apply.
     sizes="own"    the method knows its sizes: `options(pieces, tensors, params)` lists those that a
                    group can have, and `build(pieces, tensors, option, params)` makes the modules.
+                   `least(pieces, params)`, where there is one, gives from shapes alone the numbers
+                   of the smallest size and those of the layers it covers when dense, None where
+                   the group has no size.
 
 A third kind works on what training added to another model, and has no allocation and no form:
 
-    sizes="update" f(source, params, kept) gives the `lora.Reduced` of an opened adapter or pair:
-                   two factors per module, of `params.rank` or, where that is 0, of a share `kept`.
+    sizes="update" f(source, params, kept, layers) gives the `lora.Reduced` of an opened adapter or
+                   pair: two factors per module, of `params.rank` or, where that is 0, of a share
+                   `kept`; whole ones of modules outside of `layers`, where these are given.
                    `updates` names the kinds of source that it takes ("adapter", "delta").
 
 A group is the chosen layers of one block, or those outside of blocks; methods of scope "matrix" see
@@ -41,7 +45,7 @@ class Option:
 
     numbers: int  # parameters that the covered layers then hold
     bytes: int  # beside them: scales, zeros, indices, packed values that are no parameters
-    error: float  # ‖W - W'‖² over the covered layers
+    error: float  # ‖W - W'‖² over the covered layers, weighed as the method itself weighs them
     values: tuple[int, ...]  # what `build` is told: ranks, a bond, bits
     words: str  # "ranks 96, 24, 2"
     of_numbers: int = 0  # of the covered layers when dense; 0: every layer of the group is covered
@@ -62,7 +66,11 @@ class Method:
     paper: str
     options: Callable[..., list[Option]] | None = None
     build: Callable[..., dict[str, Any]] | None = None
+    least: Callable[..., tuple[int, int] | None] | None = None
     sized: bool = True  # False: a share to keep means nothing to it
+    sized_by: str = (
+        ""  # the setting that says its size where a share does not, or where it is given
+    )
     merged: bool = False  # its result is a dense matrix again, no smaller
     updates: tuple[str, ...] = ()  # kinds of source with an update; (): whole models alone
 
@@ -84,10 +92,13 @@ def register(
 
     `needs` names what it takes from a calibration. `version` is part of the key of every stored
     result: raise it when the same input would give another answer. Raises ValueError where sizes
-    "own" comes without `options` and `build`, or "update" without `updates`.
+    "own" comes without `options` and `build`, "update" without `updates`, or `sized=False` without
+    the setting that counts instead.
     """
     if sizes == "own" and not {"options", "build"} <= more.keys():
         raise ValueError(f'expected `options` and `build` with sizes="own", got {sorted(more)}')
+    if not more.get("sized", True) and not more.get("sized_by"):
+        raise ValueError("expected `sized_by` with sized=False, got none")
     if (sizes == "update") != bool(more.get("updates")):
         raise ValueError(f'expected `updates` with sizes="update" alone, got {sorted(more)}')
 

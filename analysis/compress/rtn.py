@@ -84,6 +84,7 @@ def build(
     options=options,
     build=build,
     sized=False,
+    sized_by="bits",
 )
 def rtn(pieces: Sequence[Piece], params: Params) -> dict[str, Tensor]:
     """Return codes, scales and, unless symmetric, zeros of each piece.

@@ -8,12 +8,20 @@ with factors that all h heads share: dR1 + d_hR2 + 4R3 + hR1R2R3 numbers. Where 
 key/value heads than query heads there are two tensors (d x d_h x 2): q and o by query head, k and v
 by key/value head. At full ranks the form is exact and larger than dense.
 
+The four matrices of a block have norms of their own, and of the tensor as it stands the small ones
+are what is dropped. So what is decomposed is T of slots c_s W_s, all of one norm, with the c_s that
+leave Σ‖W_s‖² of the block as it is. Row s of U3 is then divided by c_s: the form is that of the W_s
+and holds as many numbers. With `scale` "none", c = 1.
+
 The factors are HOSVD's: of a whole decomposition the leading block of ranks (R1, R2, R3) loses just
-the energy of the core outside of it. With tail_i what R_i directions of the i-th unfolding leave,
+the energy of the core outside of it. With tail_i what R_i directions of T's i-th unfolding leave,
 
     max_i ‖tail_i‖² <= ‖T - T'‖² <= Σ_i ‖tail_i‖² <= 3 · the least there is
+    ‖T - T'‖² = Σ_s c_s² ‖W_s - W'_s‖²
 
-Iterations of HOOI bring it nearer. It needs healing, training after it.
+so what is bounded, and what ranks are chosen by, is Σ_s ‖W_s - W'_s‖²/‖W_s‖², in units of the mean
+‖W_s‖² of the block; with `scale` "none" it is Σ_s ‖W_s - W'_s‖². Iterations of HOOI bring T' nearer
+to T. It needs healing, training after it.
 
 Gu, Zhou, Iacovides & Mandic (2025), https://arxiv.org/abs/2501.15674
 De Lathauwer, De Moor & Vandewalle (2000), https://doi.org/10.1137/S0895479896305696
@@ -39,7 +47,7 @@ MODES = [1, 2, 3]  # of a tensor (h x d x d_h x S); the heads stay as they are
 
 @dataclass(frozen=True)
 class Params:
-    """How long the factors are refined."""
+    """How long the factors are refined, and what of."""
 
     iterations: int = field(
         default=0,
@@ -47,6 +55,14 @@ class Params:
             "help": "iterations of HOOI; 0 for HOSVD, whose error is known beforehand",
             "min": 0,
             "max": 1000,
+        },
+    )
+    scale: str = field(
+        default="unit",
+        metadata={
+            "help": "q, k, v and o brought to one norm before they are decomposed, so that the "
+            "small ones count as much (unit), or as they are (none)",
+            "choices": ("unit", "none"),
         },
     )
 
@@ -90,16 +106,34 @@ def options(pieces: Sequence[Piece], tensors: dict[str, Tensor], _: Params) -> l
     return [_option(size, found, dense) for size in offered(whole, dense)]
 
 
+def least(pieces: Sequence[Piece], _: Params) -> tuple[int, int] | None:
+    """Return what ranks of one hold, d + d_h + S + h of each tensor, and the dense matrices.
+
+    None where the block makes no tensor.
+    """
+    found = stacks(pieces)
+    if not found:
+        return None
+    numbers = 0
+    for stack in found:
+        role, piece = next(iter(stack.items()))
+        assert piece.heads is not None
+        heads = piece.heads.query if role == "q" else piece.heads.key_value
+        numbers += piece.W.shape[1] + piece.heads.size + len(stack) + heads
+    return numbers, sum(piece.W.numel() for stack in found for piece in stack.values())
+
+
 def build(
     pieces: Sequence[Piece], tensors: dict[str, Tensor], option: Option, params: Params
 ) -> dict[str, nn.Module]:
     """Return q, k, v and o; the first of each tensor owns what they share."""
     forms: dict[str, nn.Module] = {}
-    for at, stack in enumerate(stacks(pieces)):
+    for at, (stack, c) in enumerate(_scaled(pieces, params)):
         ranks = option.values[3 * at : 3 * at + 3]
         given = cut(_tensors(stack, tensors), ranks)
         if params.iterations:
-            given = refined(stacked(stack), given, params.iterations)
+            start = _with_rows(given, c)
+            given = _with_rows(refined(stacked(stack) * c, start, params.iterations), 1 / c)
         dtype = next(iter(stack.values())).W.dtype
         factors: list[Tensor] | HeadTucker
         factors = [torch.from_numpy(np.ascontiguousarray(part)).to(dtype) for part in given]
@@ -115,22 +149,24 @@ def build(
     paper="https://arxiv.org/abs/2501.15674",
     sizes="own",
     scope="block",
+    version=2,
     options=options,
     build=build,
+    least=least,
 )
-def tucker(pieces: Sequence[Piece], _: Params) -> dict[str, Tensor]:
+def tucker(pieces: Sequence[Piece], params: Params) -> dict[str, Tensor]:
     """Return the whole HOSVD of each tensor under its first layer, "{layer}.U1" to "{layer}.core".
 
-    Nothing for a block that makes no tensor. Raises NonFiniteLayer for a matrix that holds NaN or
-    infinity.
+    U3 has the scales of the matrices in its rows, the core those of what was decomposed. Nothing
+    for a block that makes no tensor. Raises NonFiniteLayer for a matrix that holds NaN or infinity.
     """
+    for piece in (piece for stack in stacks(pieces) for piece in stack.values()):
+        if not piece.W.isfinite().all():
+            raise NonFiniteLayer(piece.layer, "its weight")
     found: dict[str, Tensor] = {}
-    for stack in stacks(pieces):
-        for piece in stack.values():
-            if not piece.W.isfinite().all():
-                raise NonFiniteLayer(piece.layer, "its weight")
+    for stack, c in _scaled(pieces, params):
         first = next(iter(stack.values())).layer
-        parts = zip(NAMES, hosvd(stacked(stack)), strict=True)
+        parts = zip(NAMES, _with_rows(hosvd(stacked(stack) * c), 1 / c), strict=True)
         found |= {f"{first}.{name}": torch.from_numpy(np.ascontiguousarray(p)) for name, p in parts}
     return found
 
@@ -162,6 +198,24 @@ def refined(T: np.ndarray, parts: list[np.ndarray], iterations: int) -> list[np.
     )
     # Orthonormal factors keep the energy of the core.
     return [*found, better] if np.linalg.norm(better) > np.linalg.norm(core) else parts
+
+
+def _scaled(pieces: Sequence[Piece], params: Params) -> list[tuple[Stack, np.ndarray]]:
+    """Return each tensor's matrices with the c (S,) of their slots; 1 for a matrix of zeros."""
+    found = stacks(pieces)
+    norms = [np.array([float(p.W.double().norm()) for p in stack.values()]) for stack in found]
+    used = np.array([norm for own in norms for norm in own if norm > 0])
+    if params.scale == "none" or not used.size:
+        return [(stack, np.ones(len(stack))) for stack in found]
+    common = np.sqrt(np.square(used).mean())
+    scales = [common / np.where(own > 0, own, common) for own in norms]
+    return list(zip(found, scales, strict=True))
+
+
+def _with_rows(parts: Sequence[np.ndarray], c: np.ndarray) -> list[np.ndarray]:
+    """Return the parts of the tensor whose slots are c times as large: U3 alone has the slots."""
+    U1, U2, U3, core = parts
+    return [U1, U2, U3 * c[:, None], core]
 
 
 def _left_vectors(

@@ -19,6 +19,7 @@ from analysis.registry import Quiet, Report
 from analysis.weights.source import Source
 
 Metric = Literal["loss", "spearman"]
+LISTS = ("parts", "counts", "gold", "warnings")
 SPECIAL = ("cls_token_id", "sep_token_id", "pad_token_id", "bos_token_id", "eos_token_id")
 
 
@@ -59,6 +60,7 @@ class Evaluation:
     choice_accuracy: float | None = None  # by the sum of log-likelihoods
     choice_normalised: float | None = None  # by that sum per byte of the choice
     choice_count: int = 0
+    warnings: tuple[str, ...] = ()  # of the text, one sentence each
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -67,7 +69,7 @@ class Evaluation:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what `to_dict` wrote."""
-        lists = {name: tuple(data[name]) for name in ("parts", "counts", "gold")}
+        lists = {name: tuple(data.get(name, ())) for name in LISTS}
         return cls(**data | lists)
 
 
@@ -138,7 +140,8 @@ def _fits(opened: OpenedModel, settings: Settings) -> None:
     if not settings.pairs and opened.task == "encoder":
         raise BadInput(
             f"{opened.name} is an encoder without a head, which predicts no text: give sentence "
-            "pairs with scores (pairs=), as .csv, .tsv or .jsonl"
+            "pairs with scores, as .csv, .tsv or .jsonl, by --pairs FILE, or as Pairs among the "
+            "settings of the evaluation"
         )
     if settings.choice and opened.task != "causal":
         raise BadInput(f"{opened.name} is not causal, so it cannot choose answers: leave them out")
@@ -202,6 +205,7 @@ def _loss(found: Windows, nats: Nats, said: str) -> dict[str, Any]:
         "protocol": said,
         "text_sha256": found.sha256,
         "evaluated_on": found.name,
+        "warnings": found.warnings,
     }
 
 

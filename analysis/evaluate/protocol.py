@@ -6,13 +6,14 @@ first windows of a text may be easier than the rest, so a sample of windows is d
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.evaluate.documents import PRESETS, documents
+from analysis.evaluate.markers import left_in
 from analysis.networks.errors import BadInput
 from analysis.networks.inputs import Inputs
 from analysis.networks.opened import OpenedModel
@@ -41,6 +42,16 @@ class Windows:
     description: str
     sha256: str  # of the text's content
     name: str
+    warnings: tuple[str, ...] = ()
+
+
+class _Read(NamedTuple):
+    """All tokens of a text, the bytes of text that each stands for, and how they were read."""
+
+    ids: Tensor
+    widths: np.ndarray | None  # None: not known
+    said: str
+    warnings: tuple[str, ...] = ()
 
 
 def windows(opened: OpenedModel, text: str | None, protocol: Protocol) -> Windows:
@@ -52,7 +63,7 @@ def windows(opened: OpenedModel, text: str | None, protocol: Protocol) -> Window
     """
     inputs = Inputs(opened, text)
     length = _length(opened, protocol)
-    ids, widths, said = _stream(opened, inputs, protocol.preset)
+    ids, widths, said, warnings = _stream(opened, inputs, protocol.preset)
     before, after = _ends(opened) if widths is not None else ([], [])
     inner = min(length - len(before) - len(after), len(ids))
     least = 1 if before else 2
@@ -73,6 +84,7 @@ def windows(opened: OpenedModel, text: str | None, protocol: Protocol) -> Window
         description=f"{said}; {cutting}{enclosed}",
         sha256=inputs.sha256,
         name=inputs.name,
+        warnings=warnings,
     )
 
 
@@ -85,12 +97,9 @@ def _length(opened: OpenedModel, protocol: Protocol) -> int:
     return length
 
 
-def _stream(
-    opened: OpenedModel, inputs: Inputs, preset: str
-) -> tuple[Tensor, np.ndarray | None, str]:
-    """Return all tokens, the bytes of text that each stands for, and how they were read."""
+def _stream(opened: OpenedModel, inputs: Inputs, preset: str) -> _Read:
     if inputs.name.lower().endswith(".npy"):
-        return inputs.tokens(), None, "token ids as given"
+        return _Read(inputs.tokens(), None, "token ids as given")
     tokenizer = opened.tokenizer()
     parts = documents(inputs._words, inputs.name, preset)
     bos = None if opened.task != "causal" else tokenizer.bos_token_id
@@ -99,7 +108,8 @@ def _stream(
     mark = "no opening token" if bos is None else f"opening token {tokenizer.bos_token}"
     count = f", {len(parts):,} of them" if preset == "bos-per-document" else ""
     said = f'preset "{preset}": {PRESETS[preset]}{count} ({mark})'
-    return ids, np.concatenate([found for _, found in read]), said
+    warnings = tuple(left_in(tokenizer, parts, inputs.name, preset))
+    return _Read(ids, np.concatenate([found for _, found in read]), said, warnings)
 
 
 def _tokenised(tokenizer: Any, text: str, bos: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,7 @@ def _all(
     if not done.empty:
         figures.draw(done)
     held = client.disk()
-    table.draw(trials, held)
+    table.draw(trials, held, methods.known(catalog))
     disk.draw(client, held)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import connection, quantities
 from app.views.parts import chart, job_panel, permalink, running, states
+from jobs import job_names
 
 
 def page() -> None:
@@ -63,10 +64,7 @@ def _list(jobs: pd.DataFrame) -> None:
 
 def _names(jobs: pd.DataFrame) -> dict[str, str]:
     # Without the state: the browser keeps the words of the line that was chosen.
-    return {
-        row["id"]: f"{row['id']} · {row['analysis']} of {row['model']}"
-        for row in jobs.to_dict("records")
-    }
+    return {row["id"]: f"{row['id']} · {job_names.of(row)}" for row in jobs.to_dict("records")}
 
 
 page()

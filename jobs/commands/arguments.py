@@ -33,7 +33,9 @@ def add(commands: Any) -> None:
     listing.set_defaults(run=compression.methods)
     kept = commands.add_parser("disk", help="the files that compression keeps")
     which = kept.add_mutually_exclusive_group()
-    which.add_argument("--free", nargs="+", metavar="KEY", help="delete what is kept under keys")
+    which.add_argument(
+        "--free", nargs="+", metavar="KEY", help="delete what is under keys, and exports of it"
+    )
     which.add_argument("--free-all-working", action="store_true", help="delete working files")
     kept.set_defaults(run=compression.disk)
 
@@ -43,6 +45,7 @@ def _shared(command: Any) -> None:
     command.add_argument("--compensation-rank", metavar="RANK", help="the rank of that")
     command.add_argument("--calibrate", metavar="FILE", help="text to calibrate on, or hf:NAME")
     command.add_argument("--evaluate", metavar="FILE", help="text to measure the loss on")
+    command.add_argument("--pairs", metavar="FILE", help="sentence pairs, for embedding models")
     command.add_argument("--layers", default="*", metavar="GLOB", help="such as 'blocks.*.v'")
     command.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="a further setting"

@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 
 from jobs import client as clients
+from jobs import disk as kept
 from jobs import errors, text
 from jobs.catalog import Catalog
 from jobs.client import Client
 from jobs.commands import analyze, follow
 from jobs.errors import JobError
 from jobs.params import pairs
+from jobs.trials import unsized
 
 # How an argument is called among the parameters of a trial.
 NAMES = {
@@ -30,6 +32,7 @@ NAMES = {
     "compensation_rank": "compensation_rank",
     "calibrate": "calibrate",
     "evaluate": "evaluate",
+    "pairs": "pairs",
 }
 ONE = ("methods", "keep", "allocations", "forms")  # a trial has one of each
 
@@ -43,12 +46,12 @@ def trial(args: argparse.Namespace, home: Path) -> int:
     if args.out:
         out = _empty(Path(args.out).expanduser())
         then = functools.partial(_write, form=args.export, out=out)
-    return analyze.of(args, home, "trial", _params(args), then=then)
+    return analyze.of(args, home, "trial", _params(args, home), then=then)
 
 
 def sweep(args: argparse.Namespace, home: Path) -> int:
     """Compress a model by every method at every size."""
-    return analyze.of(args, home, "trial", _params(args))
+    return analyze.of(args, home, "trial", _params(args, home))
 
 
 def methods(args: argparse.Namespace, home: Path) -> int:
@@ -68,8 +71,15 @@ def disk(args: argparse.Namespace, home: Path) -> int:
     """List the files that compression keeps, or delete some of them."""
     with clients.connect(home) as client:
         if args.free_all_working or args.free:
+            more = 0
+            if args.free:
+                more = len(kept.with_exports(client.disk(), args.free)) - len(args.free)
             freed = client.free_disk(None if args.free_all_working else args.free)
-            print(f"freed {text.size(freed)}; what is missed is made again when a job needs it")
+            exports = f", with {more} export{'s' if more > 1 else ''} of trials" if more else ""
+            print(
+                f"freed {text.size(freed)}{exports}; what is missed is made again when a job "
+                "needs it"
+            )
             return errors.DONE
         found = client.disk()
     if found.empty:
@@ -89,12 +99,24 @@ def disk(args: argparse.Namespace, home: Path) -> int:
     return errors.DONE
 
 
-def _params(args: argparse.Namespace) -> dict[str, Any]:
+def _params(args: argparse.Namespace, home: Path) -> dict[str, Any]:
     """Return what was given; what --set names counts over all else."""
     given = {own: getattr(args, name, None) for name, own in NAMES.items()}
     if given["ranks"]:
         given["ranks"] = _read(Path(given["ranks"]).expanduser())
-    return {name: value for name, value in given.items() if value is not None} | pairs(args.set)
+    known = {name: value for name, value in given.items() if value is not None} | pairs(args.set)
+    if known.get("kept") is not None and known.get("methods"):
+        _check_share(str(known["methods"]), Catalog.load(home).methods)
+    return known
+
+
+def _check_share(methods: str, declared: dict[str, Any]) -> None:
+    """Raise JobError where a share to keep was given, and no method takes one."""
+    names = [word.strip() for word in methods.split(",") if word.strip()]
+    found = unsized.sentences(declared, names)
+    if names and all(unsized.setting(declared, name) for name in names):
+        example = f"{names[0].partition(':')[0]}:{unsized.setting(declared, names[0])}=..."
+        raise JobError(f"{'; '.join(found)}. Leave --keep out, and give the size as {example}")
 
 
 def _read(path: Path) -> str:

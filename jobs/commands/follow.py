@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from jobs import errors, text
+from jobs import errors, job_names, text
 from jobs.client import Client
 from jobs.commands import trial_table
 from jobs.errors import Unreachable
@@ -130,7 +130,7 @@ def _trouble(client: Client, row: dict[str, Any]) -> str:
 
 def counted(row: dict[str, Any]) -> str:
     """Return the state and the counts of a job in words."""
-    words = [f"{row['analysis']} of {row['model']} {row['state']}", f"{int(row['total'])} units"]
+    words = [f"{job_names.of(row)} {row['state']}", f"{int(row['total'])} units"]
     for name, word in (("done", "computed"), ("skipped", "stored before"), ("failed", "failed")):
         if row[name]:
             words.append(f"{int(row[name])} {word}")
@@ -163,7 +163,7 @@ def _summary(client: Client, row: dict[str, Any]) -> None:
     if found.empty:
         return
     if row["analysis"] == "trial":
-        print("\n".join(trial_table.lines(found)))
+        print("\n".join(trial_table.lines(found, client.catalog()["methods"])))
         return
     skipped = found[found["status"] == "skipped"]
     shown = found[found["status"] != "skipped"]

@@ -6,14 +6,19 @@ from typing import Any
 import pandas as pd
 
 from jobs import text
+from jobs.trials import unsized
 
 SHOWN = ("done", "zero")
 
 
-def lines(found: pd.DataFrame) -> list[str]:
-    """Return the table of a job's trials, then what it was measured on, warnings and failures."""
+def lines(found: pd.DataFrame, methods: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the table of a job's trials, then what it was measured on, warnings and failures.
+
+    `methods`, as they are declared, tell what sets a size that no share does.
+    """
     done = found[found["status"].isin(SHOWN)]
     said = [*_table(done), *_beside(done), *_warnings(done)] if len(done) else []
+    said += [text.plain(line) for line in unsized.of_trials(methods or {}, done.to_dict("records"))]
     failed = found[found["status"] == "failed"]
     return said + [text.plain(f"failed: {row.label}: {row.message}") for row in failed.itertuples()]
 

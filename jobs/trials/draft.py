@@ -108,12 +108,14 @@ class Draft:
             wants=saves and self.params["weights"] == "all",
         )
 
-    def last(self, kind: str, own: Mapping[str, Any], before: Mapping[str, Any]) -> Task:
+    def last(
+        self, kind: str, own: Mapping[str, Any], before: Mapping[str, Any], label: str = ""
+    ) -> Task:
         """Add the stage that a job is made for, of the job's own analysis, whose files are kept."""
         analysis = self.request.analysis
         return self._add(
             kind,
-            kind,
+            label or kind,
             own,
             [self.groups.layers],
             {"params": dict(self.request.params), **{n: _keys(p) for n, p in before.items()}},

@@ -5,9 +5,11 @@ from typing import Any
 
 from analysis.compress.calibration import calibrate as calibration
 from analysis.compress.lora import fits as lora_fits
-from analysis.compress.trials import calibrating, measuring
+from analysis.compress.trials import calibrating, measuring, reach
 from analysis.compress.trials.specs import Spec
+from analysis.compress.trials.targets import heads_of
 from analysis.evaluate import evaluation
+from analysis.networks.errors import BadInput
 from analysis.networks.opened import OpenedModel
 from analysis.networks.transformer import Task, task_of
 from jobs.errors import JobError
@@ -68,6 +70,25 @@ def check_methods(source: Any, specs: Sequence[Spec], gradient: str) -> None:
                 f"{spec.method} needs gradients: set gradient to full, diagonal or scalar, or "
                 "choose a method without, such as whitened_svd"
             )
+
+
+def unreached(
+    source: Any, specs: Sequence[Spec], groups: Sequence[Sequence[Any]]
+) -> dict[str, str]:
+    """Return what trials cannot be made, by label, as the shapes of the chosen layers tell.
+
+    `groups` has the matrices by block. Raises BadInput where that is all of them.
+    """
+    heads = heads_of(OpenedModel(source))
+    found = {}
+    for spec in specs:
+        try:
+            reach.check(spec, groups, heads)
+        except BadInput as error:
+            found[spec.label] = str(error)
+    if found and len(found) == len(specs):
+        raise BadInput("; ".join(dict.fromkeys(found.values())))
+    return found
 
 
 def has_loss(source: Any) -> bool:

@@ -49,13 +49,14 @@ class Groups:
         """Return the matrices of some blocks."""
         return [ref for block in run for ref in self.refs[block]]
 
-    def statistics_bytes(self, gradient: str) -> int:
-        """Return what the statistics of all groups take."""
-        return bytes_of(self._targets(self.refs), gradient)
+    def statistics_bytes(self, gradient: str, sampled: int) -> int:
+        """Return what the statistics of all groups take, with a sample of so many tokens."""
+        return bytes_of(self._targets(self.refs), gradient, sampled=sampled)
 
-    def largest_run(self, gradient: str) -> int:
+    def largest_run(self, gradient: str, sampled: int) -> int:
         """Return what the statistics of the largest run take."""
-        return max(bytes_of(self._targets(run), gradient) for run in self.runs(gradient))
+        runs = map(self._targets, self.runs(gradient))
+        return max(bytes_of(run, gradient, sampled=sampled) for run in runs)
 
     def factor_bytes(self) -> int:
         """Return what the factors of one method take: K(m + n) numbers of each matrix."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jobs import contents, prediction
 from jobs.errors import JobError
 from jobs.header import labels
 from jobs.tasks import Plan, Recall, Request, Task, digest
-from jobs.trials import fits, reuse, sizes
+from jobs.trials import durations, fits, reuse, sizes
 from jobs.trials.draft import Draft
 from jobs.trials.groups import Groups
 from jobs.trials.settings import Settings
@@ -48,7 +48,10 @@ def predict(request: Request, source: Any, refs: Sequence[Any]) -> dict[str, Any
     asked = Asked(request, source, refs)
     asked.check()
     sizes.check_disk(asked, Path(request.home))
-    return prediction.say(sizes.work(asked), asked.what, asked.groups.layers)
+    work = sizes.work(asked)
+    words = f"{work.words}; what is stored is not run again" if request.times else work.words
+    work = replace(work, words=words, seconds=durations.of(asked, request.times))
+    return prediction.say(work, asked.what, asked.groups.layers)
 
 
 def _tasks(asked: "Asked", hashes: contents.Hashes) -> list[Task]:
@@ -78,6 +81,7 @@ class Asked:
         fits.check_updates(source, self.groups.layers, self.specs, self.given)
         self.calibrated = not self.specs or fits.calibrates(source, self.specs, self.given)
         fits.check_methods(source, self.specs, self.given.gradient)
+        self.unreached = fits.unreached(source, self.specs, list(self.groups.refs.values()))
 
     @property
     def what(self) -> str:
@@ -157,7 +161,8 @@ def _export(draft: Draft, asked: Asked) -> None:
             f"{asked.source.name}, or a text that {wanted['name']} was made with, has changed "
             "since: run the trial again"
         )
-    draft.last("export", {"form": wanted["form"]}, {"trial": trial})
+    label = f"export of {trial.label}, {wanted['form']}"
+    draft.last("export", {"form": wanted["form"]}, {"trial": trial}, label)
 
 
 PLANS: dict[str, Callable[[Draft, Asked], None]] = {

@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.compress.calibration.sampled_tokens import sample_size
 from analysis.networks.positions import positions
 from analysis.registry import AnalysisError, Work
 from jobs import text
+from jobs.trials import unsized
 
 if TYPE_CHECKING:
     from jobs.trials.plan import Asked
@@ -25,13 +27,17 @@ class DiskFull(AnalysisError):  # noqa: N818  what was found, no fault of the pr
 def work(asked: "Asked") -> Work:
     """Return the words, and the memory that one stage takes at most."""
     files = text.size(working_bytes(asked))
-    said = [_calibration(asked), _grid(asked), f"{files} of working files"]
+    failing = [f"{label} will fail: {why}" for label, why in asked.unreached.items()]
+    said = [_calibration(asked), _grid(asked), *_unsized(asked), f"{files} of working files"]
+    said += failing
     return Work("; ".join(word for word in said if word), _memory(asked), cure=CURE)
 
 
 def working_bytes(asked: "Asked") -> int:
     """Return the bytes of statistics and factors."""
-    statistics = asked.groups.statistics_bytes(asked.given.gradient) if asked.calibrated else 0
+    statistics = 0
+    if asked.calibrated:
+        statistics = asked.groups.statistics_bytes(asked.given.gradient, _sampled(asked))
     return statistics + len(asked.methods) * asked.groups.factor_bytes()
 
 
@@ -52,9 +58,19 @@ def _calibration(asked: "Asked") -> str:
     blocks = [block for block in asked.groups.refs if block is not None]
     what = f"{len(blocks)} blocks" if len(blocks) != 1 else "1 block"
     what = what if blocks else f"{len(asked.groups.layers)} layers"
-    given = asked.given
-    length = given.calibration_length or min(LENGTH, positions(asked.source.config) or LENGTH)
-    return f"{what} calibrated on {given.calibration_windows} windows of {length} tokens"
+    windows, length = asked.given.calibration_windows, _length(asked)
+    return f"{what} calibrated on {windows} windows of {length} tokens"
+
+
+def _length(asked: "Asked") -> int:
+    """Return the tokens of one calibration window."""
+    most = min(LENGTH, positions(asked.source.config) or LENGTH)
+    return int(asked.given.calibration_length or most)
+
+
+def _sampled(asked: "Asked") -> int:
+    """Return of how many tokens a calibration keeps what layers read, at most."""
+    return sample_size(asked.given.calibration_windows, _length(asked))
 
 
 def _grid(asked: "Asked") -> str:
@@ -75,9 +91,22 @@ def _grid(asked: "Asked") -> str:
     return words if whole else f"{words}, {len(specs)} trials"
 
 
+def _unsized(asked: "Asked") -> list[str]:
+    """Return what sets the sizes of those trials that no share does."""
+    found = []
+    for spec in asked.specs:
+        if spec.ranks:
+            found.append(unsized.BY_HAND)
+        elif spec.kept is None:
+            found.append(unsized.sentence(spec.full_name, spec.parsed()[0].sized_by))
+    return list(dict.fromkeys(found))
+
+
 def _memory(asked: "Asked") -> int:
     """Return what the largest stage takes: a trial's networks, or a run's statistics twice."""
     network = FLOAT32 * asked.source.run_parameters
-    largest = asked.groups.largest_run(asked.given.gradient) if asked.calibrated else 0
+    largest = 0
+    if asked.calibrated:
+        largest = asked.groups.largest_run(asked.given.gradient, _sampled(asked))
     trial = NETWORKS * network if asked.specs else 0
     return int(max(trial, network + 2 * largest))

@@ -39,6 +39,24 @@ def named_units(cursor: Cursor, beginnings: Sequence[str]) -> pa.Table:
     )
 
 
+def stage_times(cursor: Cursor, model: str) -> pa.Table:
+    """Return how long the stages took that jobs on a model computed, the newest job's first.
+
+    Columns: job, its params (JSON text) and its time from start to end (took), then analysis, label
+    and seconds of each stage that ended well.
+    """
+    return arrow.select(
+        cursor,
+        """select j.id as job, j.params, j.finished - j.started as took, u.analysis, ju.label,
+            u.seconds
+        from job j join job_unit ju on ju.job = j.id join unit u on u.key = ju.unit
+        where j.model = $model and j.analysis in ('trial', 'activations') and u.state = 'done'
+            and u.finished between j.started and j.finished
+        order by j.number desc, ju.position""",
+        model=model,
+    )
+
+
 def exports(cursor: Cursor, trial: str, form: str) -> pa.Table:
     """Return the units (unit, job) that made one form of a trial's model, the newest first."""
     return arrow.select(

@@ -129,7 +129,8 @@ class FakeClient:
         return self.files.get((trial, form))
 
     def disk(self):
-        return pd.DataFrame(self.held, columns=["what", "key", "label", "bytes", "used"])
+        columns = ["what", "key", "label", "bytes", "used", "trial"]
+        return pd.DataFrame([{"trial": "", **row} for row in self.held], columns=columns)
 
     def free_disk(self, keys=None):
         self.calls.append(("free_disk", keys))

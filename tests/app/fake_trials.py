@@ -12,6 +12,13 @@ from tests.app import fake_client
 
 TRIAL = _declaration(find("trial"))
 METHODS = {
+    "lora_shrink": {
+        "name": "lora_shrink", "title": "LoRA, shrunk", "paper": "", "sizes": "update",
+        "needs": [], "sized": True, "sized_by": "rank", "updates": ["adapter"],
+        "params": [
+            {"name": "rank", "type": "int", "optional": False, "default": 0, "min": 0},
+        ],
+    },
     "svd": {
         "name": "svd", "title": "SVD", "paper": "https://doi.org/10.1007/BF02288367",
         "params": [], "sizes": "ranks", "needs": [], "sized": True,
@@ -26,7 +33,7 @@ METHODS = {
     },
     "rtn": {
         "name": "rtn", "title": "Round to nearest", "paper": "", "sizes": "own", "needs": [],
-        "sized": False,
+        "sized": False, "sized_by": "bits",
         "params": [
             {"name": "bits", "type": "int", "optional": False, "default": 4,
              "choices": [8, 4, 3], "help": "bits of a weight"},

@@ -97,6 +97,43 @@ def test_without_a_size_there_is_nothing_to_launch(offered, opened, kept):
     assert "Launch" not in [b.label for b in at.button]
 
 
+def test_a_method_that_takes_no_share_says_what_sets_its_size(offered, opened):
+    at = opened(offered, f"{PAGE}&methods=rtn&kept=0.5")
+    assert not at.exception
+    assert at.text_input(key="kept").disabled
+    assert "rtn takes no share to keep: bits sets its size" in words(at)
+    # Codes are of no rank: there is none to allocate, and one way to store them.
+    assert not {"allocations", "forms"} & {box.key for box in at.multiselect}
+    assert "these methods have sizes and a form of their own" in words(at)
+    button(at, "Launch").click().run()
+    params = offered.calls[0][3]
+    assert params == {
+        "methods": "rtn", "kept": "0.8", "allocations": "greedy", "forms": "two_factor",
+    }  # fmt: skip
+    at = opened(offered, f"{PAGE}&methods=rtn&methods=svd&kept=0.5")
+    assert not at.text_input(key="kept").disabled
+    assert {"allocations", "forms"} <= {box.key for box in at.multiselect}
+    button(at, "Launch").click().run()
+    assert offered.calls[1][3]["kept"] == "0.5"
+
+
+def test_an_adapter_is_asked_for_no_allocation_and_no_form(offered, opened, monkeypatch):
+    row = fake_client.model_row
+    monkeypatch.setattr(fake_client, "model_row", lambda *given: row(*given) | {"kind": "adapter"})
+    fake_client.add_profile(offered.own, "tuned")
+    at = opened(offered, "compression?model=tuned")
+    assert not at.exception
+    assert at.multiselect(key="methods").value == ["lora_shrink"]
+    assert not {"allocations", "forms"} & {box.key for box in at.multiselect}
+    assert "an update stays an adapter" in words(at)
+    assert not at.text_input(key="kept").disabled
+    at.number_input(key="trial.lora_shrink.rank").set_value(2).run()
+    assert at.text_input(key="kept").disabled
+    assert "lora_shrink:rank=2 takes no share to keep: rank sets its size" in words(at)
+    button(at, "Launch").click().run()
+    assert offered.calls[0][3]["methods"] == "lora_shrink:rank=2"
+
+
 def test_a_browse_only_server_shows_trials_and_launches_none(swept, opened):
     swept.can_run = False
     at = opened(swept, PAGE)

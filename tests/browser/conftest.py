@@ -11,6 +11,7 @@ from tests.browser.server import served
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDE = {"width": 1440, "height": 1000}
+SEEN = 60_000  # milliseconds; a slow machine's, for a page and for a process that it starts
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,7 @@ def browser():
     if path is None:
         reason = "no chromium on the PATH: the pages were not looked at in a browser"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    expect.set_options(timeout=SEEN)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -39,7 +41,7 @@ def profiled(browser, server):
     page = browser.new_page()
     page.goto(f"{server.address}/jobs")
     # The newest job is WeLore, which waits for every spectrum; the page follows it by itself.
-    expect(page.get_by_text("Done: 45 of 45 units")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Done: 45 of 45 units")).to_be_visible(timeout=420_000)
     page.close()
     return server
 
@@ -57,7 +59,7 @@ def visit(browser, server, outside):
 
     def visit(address, scheme="light"):
         page = browser.new_page(color_scheme=scheme, viewport=WIDE)
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(SEEN)
         opened.append(page)
         page.on("request", lambda request: _note(request.url, server, outside))
         page.goto(f"{server.address}/{address}")

@@ -16,13 +16,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tests.browser.server import ROOT
+from tests.browser.widgets import address, at_rest, came_to_rest, choose, click_point, fill, leads
 
 pytestmark = pytest.mark.browser
 WHOLE = {"width": 1440, "height": 2600}  # of a page: streamlit scrolls inside of the window
 METHODS = {"svd": "SVD", "whitened_svd": "Whitened SVD (SVD-LLM)"}
 SMALL = {"Calibration windows": "8", "Windows": "4"}
 SIZES, TRIALS = "0.9, 0.8, 0.6", 6
-SEEN = 60_000  # milliseconds; the first prediction of a launch starts a process
 ENDED = 240_000  # milliseconds; a minute on two quiet cores
 # Every point of a figure that a click opens: its method, its trial, where it lies on the page.
 POINTS = """title => {
@@ -76,46 +76,6 @@ def opened(profiled, visit, told, outside):
     assert outside == []
 
 
-def address(page):
-    """Return the address as the page's script left it."""
-    return page.evaluate("location.href")
-
-
-def leads(page, part, *, there=True):
-    """Wait until the address has a part, or has it no longer: it is written when a run ends."""
-    says = "([part, there]) => location.href.includes(part) === there"
-    page.wait_for_function(says, arg=[part, there])
-
-
-def came_to_rest(page):
-    expect(page.get_by_test_id("stApp")).to_have_attribute(
-        "data-test-script-state", "notRunning", timeout=SEEN
-    )
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def choose(page, label, titles):
-    """Choose from a list of several, typing a part of each name, in place of what is chosen."""
-    box = page.get_by_role("combobox", name=label)
-    box.wait_for()
-    came_to_rest(page)
-    box.press("Backspace")
-    came_to_rest(page)
-    for title in titles:
-        box.fill(title)
-        page.get_by_role("option", name=title, exact=True).click()
-    page.keyboard.press("Escape")
-    came_to_rest(page)
-
-
-def fill(page, role, label, value):
-    field = page.get_by_role(role, name=label, exact=True)
-    field.fill(value)
-    field.press("Enter")
-    came_to_rest(page)
-    expect(field).to_have_value(value)
-
-
 def picture(page, screenshots, name, *, reload=True):
     """Picture the page light and dark; figures take a theme's colours when they are drawn anew."""
     page.set_viewport_size(WHOLE)
@@ -132,18 +92,15 @@ def picture(page, screenshots, name, *, reload=True):
     page.wait_for_timeout(1500)
 
 
-def points(page, of="Δloss from dense"):
-    """Return the points of a figure, once all trials are drawn."""
-    page.wait_for_function(f"({POINTS})('{of}').length >= {TRIALS - 1}")
-    page.wait_for_timeout(500)
-    return page.evaluate(POINTS, of)
+def points(page, number=TRIALS, of="Δloss from dense"):
+    """Return the points of a figure, once all trials are drawn where they stay."""
+    page.wait_for_function(f"({POINTS})('{of}').length >= {number}")
+    return at_rest(page, POINTS, of)
 
 
 def test_trade_offs_are_calibrated_and_their_point_becomes_a_trial(opened, screenshots):
     page = opened("rank_tradeoffs?model=sample")
-    expect(page.get_by_text("Weights only: this says little about accuracy").first).to_be_visible(
-        timeout=SEEN
-    )
+    expect(page.get_by_text("Weights only: this says little about accuracy").first).to_be_visible()
     page.get_by_role("button", name="Calibrate").click()
     expect(page.get_by_text("Predicted Δloss").first).to_be_visible(timeout=ENDED)
     expect(page.get_by_text(re.compile("activations of sample"))).to_have_count(0, timeout=ENDED)
@@ -160,39 +117,36 @@ def test_trade_offs_are_calibrated_and_their_point_becomes_a_trial(opened, scree
         thumb.focus()
         thumb.press("ArrowLeft")
         expect(thumb).to_have_attribute("aria-valuetext", f"{value} %")
-    expect(page).to_have_url(re.compile("keep=55"), timeout=SEEN)
+    expect(page).to_have_url(re.compile("keep=55"))
     came_to_rest(page)
     assert headline.inner_text() != before
     page.get_by_role("button", name="Launch this as a trial").click()
     expect(page.get_by_role("textbox", name="Sizes to keep")).to_have_value(
         re.compile(r"^0\.5[45]")
     )
-    expect(page.get_by_role("button", name="Launch", exact=True)).to_be_enabled(timeout=SEEN)
+    expect(page.get_by_role("button", name="Launch", exact=True)).to_be_enabled()
     leads(page, "compression")
 
 
 def test_a_sweep_is_launched_from_the_form_and_watched(opened, screenshots):
     page = opened("compression?model=sample")
-    expect(page.get_by_text("No trial of sample yet")).to_be_visible(timeout=SEEN)
-    choose(page, "Methods", METHODS.values())
+    expect(page.get_by_text("No trial of sample yet")).to_be_visible()
+    choose(page, "Methods", "methods", METHODS)
     fill(page, "textbox", "Sizes to keep", SIZES)
     page.get_by_text("More settings", exact=True).click()
     for label, value in SMALL.items():
         fill(page, "spinbutton", label, value)
     words = "6 blocks calibrated on 8 windows of 256 tokens; 2 methods x 3 sizes"
-    expect(page.get_by_text(words)).to_be_visible(timeout=SEEN)
+    expect(page.get_by_text(words)).to_be_visible()
     picture(page, screenshots, "form", reload=False)
     page.get_by_role("button", name="Launch", exact=True).click()
     bar = page.get_by_text(re.compile(r"trial of sample · (\d+) of \d+"))
     seen = set()
 
-    def watched():
-        if bar.count():
-            seen.update(re.findall(r"(\d+) of \d+", bar.first.inner_text()))
-        return page.get_by_text("All trials").count() and not bar.count()
-
     for _ in range(ENDED // 500):
-        if watched():
+        said = " ".join(bar.all_inner_texts())
+        seen.update(re.findall(r"(\d+) of \d+", said))
+        if not said and page.get_by_text("All trials").count():
             break
         if len(seen) == 2:
             page.screenshot(path=screenshots / "compression-running-light.png")
@@ -213,10 +167,8 @@ def test_the_figures_have_every_trial_and_a_front(opened, screenshots):
     front = page.evaluate(FRONT)
     assert front == sorted(front)
     assert 2 <= len(front) <= 4
-    expect(page.get_by_role("heading", name="Predicted against measured loss")).to_be_visible(
-        timeout=SEEN
-    )
-    assert len(points(page, "measured Δloss")) >= TRIALS - 1  # one without a loss is left out
+    expect(page.get_by_role("heading", name="Predicted against measured loss")).to_be_visible()
+    assert points(page, TRIALS - 1, "measured Δloss")  # one without a loss is left out
     said = page.get_by_text(re.compile("Calibrated on bundled calibration text")).first
     expect(said).to_contain_text("N/n = 2.6 for the widest input")
     expect(said).to_contain_text("4 windows of 256 tokens")
@@ -226,22 +178,19 @@ def test_the_figures_have_every_trial_and_a_front(opened, screenshots):
 def test_a_click_on_a_point_opens_its_trial_and_a_reload_keeps_it(opened, screenshots):
     page = opened("compression?model=sample")
     _, unit, x, y, *_ = next(one for one in points(page) if one[0] == "svd")
-    page.mouse.move(x - 3, y - 3)
-    page.mouse.move(x, y)
-    page.wait_for_timeout(300)  # plotly takes a click only where it has seen the pointer hover
-    page.mouse.click(x, y)
+    click_point(page, x, y)
     heading = page.get_by_role("heading", name=re.compile(r"Trial \d+\.\d+ · svd, \d+ %, greedy"))
-    expect(heading).to_be_visible(timeout=SEEN)
+    expect(heading).to_be_visible()
     leads(page, f"trial={unit}")
     named = heading.inner_text()
     page.reload()
-    expect(page.get_by_role("heading", name=named.strip())).to_be_visible(timeout=SEEN)
-    expect(page.get_by_text("Predicted Δloss").first).to_be_visible(timeout=SEEN)
-    expect(page.get_by_role("heading", name="Error by layer")).to_be_visible(timeout=SEEN)
+    expect(page.get_by_role("heading", name=named.strip())).to_be_visible()
+    expect(page.get_by_text("Predicted Δloss").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Error by layer")).to_be_visible()
     came_to_rest(page)
     picture(page, screenshots, "trial")
     page.get_by_role("button", name="All trials").click()
-    expect(page.get_by_role("heading", name="Accuracy against size")).to_be_visible(timeout=SEEN)
+    expect(page.get_by_role("heading", name="Accuracy against size")).to_be_visible()
     leads(page, "trial=", there=False)
 
 
@@ -253,7 +202,7 @@ def test_a_row_of_the_table_opens_its_trial(opened):
     points(page)
     box = table.bounding_box()
     page.mouse.click(box["x"] + 16, box["y"] + 36 + 18)  # the tick of the first row
-    expect(page.get_by_role("button", name="All trials")).to_be_visible(timeout=SEEN)
+    expect(page.get_by_role("button", name="All trials")).to_be_visible()
     leads(page, "trial=")
 
 
@@ -300,7 +249,7 @@ def test_a_model_of_which_there_is_no_trial_says_why(opened, profiled):
     fill(page, "textbox", "Path or hub id", str(folder))
     page.get_by_role("button", name="Look inside").click()
     page.get_by_role("button", name="Add this model").click()
-    expect(page).to_have_url(re.compile("model=only_weights"), timeout=SEEN)
+    expect(page).to_have_url(re.compile("model=only_weights"))
     page.goto(f"{profiled.address}/compression?model=only_weights")
-    expect(page.get_by_text("without a config.json").first).to_be_visible(timeout=SEEN)
-    expect(page.get_by_role("button", name="Launch", exact=True)).to_be_disabled(timeout=SEEN)
+    expect(page.get_by_text("without a config.json").first).to_be_visible()
+    expect(page.get_by_role("button", name="Launch", exact=True)).to_be_disabled()

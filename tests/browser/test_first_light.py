@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.server import until
+from tests.browser.widgets import at_rest, came_to_rest, click_point
 
 pytestmark = pytest.mark.browser
 GRID = ".js-plotly-plot .nsewdrag"
@@ -33,17 +34,12 @@ CELL = """layer => {
 def drawn(page):
     """Wait until the grid is there and the page has come to rest."""
     page.wait_for_selector(GRID)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    came_to_rest(page)
     return page
 
 
 def click_cell(page, layer):
-    """Click the cell of a layer as a hand would: move there, rest, press."""
-    x, y = page.evaluate(CELL, layer)
-    page.mouse.move(x - 3, y - 3)
-    page.mouse.move(x, y)
-    page.wait_for_timeout(300)  # plotly takes a click only where it has seen the pointer hover
-    page.mouse.click(x, y)
+    click_point(page, *at_rest(page, CELL, layer))
 
 
 def heading(page, text):

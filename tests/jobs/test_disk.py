@@ -97,6 +97,28 @@ def test_a_client_names_what_is_kept_and_frees_it(
 
 
 @pytest.mark.usefixtures("listed")
+def test_an_export_is_named_and_goes_with_the_weights_of_its_trial(
+    client: Client, model: Path, made: MadeUp
+) -> None:
+    job = submit(client, model, kept="0.8, 0.6", weights="all")
+    units = client.store.units(job).set_index("label")["unit"]
+    first, other = (units[f"whitened_svd, {size} %, greedy, two factor"] for size in (80, 60))
+    for trial, form in ((first, "factored"), (first, "merged"), (other, "factored")):
+        client.export(trial, form)
+    found = client.disk().set_index("label")
+    name = "tiny: export of whitened_svd, 80 %, greedy, two factor, merged"
+    assert found.loc[name, "trial"] == first
+    assert set(found.loc[found["trial"] == first, "what"]) == {"export"}
+    assert client.free_disk([first[:16]]) == 3 * 10
+    gone = client.disk()
+    assert first not in set(gone["key"]) | set(gone["trial"])
+    assert list(gone.loc[gone["what"] == "export", "trial"]) == [other]
+    assert client.exported(first, "merged") is None
+    assert client.exported(other, "factored") is not None
+    assert len(client.store.table("artifact")) == 2
+
+
+@pytest.mark.usefixtures("listed")
 def test_a_job_ends_by_deleting_what_others_left_beyond_the_limit(
     client: Client, model: Path, made: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,7 @@ def test_another_method_shares_the_calibration_and_the_dense_model(
         ({"windows": 3}, {"evaluation", "trial"}),
         ({"calibration_windows": 3}, {"calibrate", "factors", "trial"}),
         ({"seed": 3}, {"evaluation", "calibrate", "factors", "trial"}),
-        ({"compensation": "eora"}, {"trial"}),
+        ({"compensation": "eora", "compensation_rank": 1}, {"trial"}),
         ({"recovery_steps": 4}, {"control", "trial"}),
         ({"recovery_lr": 0.5}, set()),  # of no training
         ({"weights": "none"}, set()),

@@ -78,8 +78,12 @@ def test_a_sweep_is_one_job_whose_trials_are_listed(
         ("--method svd,asvd", "a trial has one of each: for svd,asvd use `sweep`"),
         ("--method svd --keep 0.9,0.8", "for 0.9,0.8 use `sweep`"),
         ("--method svd --ranks /nowhere.json", "--ranks /nowhere.json cannot be read"),
+        ("--method svd --pairs /nowhere.csv", "/nowhere.csv is no file"),
         ("--method svd --calibrate /nowhere.txt", "/nowhere.txt is no file"),
         ("--method svd --out {model}", "is there already: choose another --out"),
+        ("--method rtn --keep 0.5", "rtn takes no share to keep: bits sets its size. Leave --keep"),
+        ("--method laser --set kept=0.5", "rank_share sets its size. Leave --keep out, and give"),
+        ("--method lora_shrink:rank=2 --keep 0.5 --predict", "lora_shrink:rank=2 takes no share"),
         ("--method nothing --predict", "no compression method is called 'nothing'"),
         ("--method svd --set word=1", "unknown parameter of trial 'word'"),
     ],
@@ -89,6 +93,21 @@ def test_what_cannot_be_done_is_a_sentence(
 ) -> None:
     assert main(["trial", str(model), "--local", *words.format(model=model).split()]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_size_that_one_method_of_a_sweep_cannot_take_stops_no_other(
+    model: Path, asked: list[dict[str, Any]], capsys: Captured
+) -> None:
+    words = f"sweep {model} --methods svd,rtn,laser:rank_share=0.2 --keep 0.9,0.8"
+    assert main([*words.split(), "--predict"]) == 0
+    said = capsys.readouterr().out
+    assert "; rtn takes no share to keep: bits sets its size; " in said
+    assert "; laser:rank_share=0.2 takes no share to keep: rank_share sets its size; " in said
+    assert "svd" not in said
+    assert main([*words.split(), "--local"]) == 0
+    assert len(asked) == 1
+    assert main(["sweep", str(model), "--methods", "rtn,laser", "--keep", "0.9", "--local"]) == 2
+    assert main(["sweep", str(model), "--methods", "rtn,laser", "--predict"]) == 0
 
 
 def test_a_prediction_runs_nothing(model: Path, made: MadeUp, capsys: Captured) -> None:
@@ -108,15 +127,7 @@ def test_a_failed_stage_is_named_and_exits_1(model: Path, made: MadeUp, capsys: 
 def test_the_model_is_written_where_it_is_asked_for(
     model: Path, made: MadeUp, tmp_path: Path, capsys: Captured
 ) -> None:
-    real = made._write
-
-    def write(call: Any, kind: str) -> None:
-        real(call, kind)
-        if kind == "export":
-            with zipfile.ZipFile(call.folder / "model.zip", "w") as file:
-                file.writestr("tiny-svd/config.json", json.dumps(call.data["params"]["form"]))
-
-    made._write = write  # type: ignore[method-assign]
+    made._write = with_a_zip(made)  # type: ignore[method-assign]
     out = tmp_path / "new" / "model"
     words = f"trial {model} --method svd --set weights=none --export merged --local --out {out}"
     assert main(words.split()) == 0
@@ -134,7 +145,22 @@ def test_methods_are_listed_with_what_they_need(capsys: Captured) -> None:
     assert {"svd", "rtn"} <= {one["name"] for one in json.loads(capsys.readouterr().out)}
 
 
-def test_disk_is_shown_and_freed(model: Path, capsys: Captured) -> None:
+def with_a_zip(made: MadeUp) -> Any:
+    """Return what writes a stage's files, of which an export is a whole zip."""
+    real = made._write
+
+    def write(call: Any, kind: str) -> None:
+        real(call, kind)
+        if kind == "export":
+            with zipfile.ZipFile(call.folder / "model.zip", "w") as file:
+                file.writestr("tiny-svd/config.json", json.dumps(call.data["params"]["form"]))
+
+    return write
+
+
+def test_disk_is_shown_and_freed(
+    model: Path, made: MadeUp, tmp_path: Path, capsys: Captured
+) -> None:
     assert main(["disk"]) == 0
     assert "nothing is kept" in capsys.readouterr().out
     assert main(["trial", str(model), "--method", "svd", "--local"]) == 0
@@ -145,6 +171,13 @@ def test_disk_is_shown_and_freed(model: Path, capsys: Captured) -> None:
     assert weights.endswith("tiny: svd, 80 %, greedy, two factor")
     assert main(["disk", "--free", weights.split()[0]]) == 0
     assert "freed 10 B" in capsys.readouterr().out
+    words = f"trial {model} --method svd --set weights=none --local --out {tmp_path / 'out'}"
+    made._write = with_a_zip(made)  # type: ignore[method-assign]
+    assert main(words.split()) == 0
+    said = capsys.readouterr().out
+    assert "export of svd, 80 %, greedy, two factor of tiny, factored DONE" in said
+    assert main(["disk", "--free", weights.split()[0]]) == 0
+    assert ", with 1 export of trials; what is missed" in capsys.readouterr().out
     assert main(["disk", "--free-all-working"]) == 0
     assert main(["disk"]) == 0
     assert "nothing is kept" in capsys.readouterr().out.splitlines()[-1]
@@ -173,6 +206,17 @@ def test_the_table_has_losses_with_intervals_and_both_texts() -> None:
     assert lines[-3:] == [
         "calibrated on: a.txt: 100 tokens", "evaluated on: b.txt", "warning: few tokens",
     ]  # fmt: skip
+
+
+def test_the_table_says_what_set_a_size_that_no_share_did() -> None:
+    declared = {"rtn": {"sized": False, "sized_by": "bits"}, "svd": {"sized": True}}
+    found = trials()
+    found.loc[1, ["method", "nominal", "allocation", "form"]] = ["rtn:bits=3", None, "", ""]
+    line = "rtn:bits=3 takes no share to keep: bits sets its size"
+    assert [one for one in trial_table.lines(found, declared) if "takes no" in one] == [line]
+    found.loc[1, ["method", "allocation"]] = ["svd", "by_hand"]
+    assert trial_table.lines(found, declared)[-1].startswith("ranks by hand take no share to keep")
+    assert "takes no" not in "".join(trial_table.lines(trials(), declared))
 
 
 def test_the_table_of_an_embedding_model_speaks_of_its_metric() -> None:

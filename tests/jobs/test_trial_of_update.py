@@ -42,7 +42,7 @@ def test_a_shrunk_adapter_is_measured_and_written(
     texts = ["--evaluate", str(adapter.parent / "ids.npy")]
     assert main([*words.split(), *texts, *more]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "lora shrink 50.0% " in said
+    assert "lora shrink, uniform 50.0% " in said
     assert "warning: Shares are of the " in said
     ids = torch.from_numpy(np.load(adapter.parent / "ids.npy")[None, :16])
     with torch.no_grad():

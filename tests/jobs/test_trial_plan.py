@@ -41,7 +41,7 @@ def test_a_prediction_counts_blocks_windows_methods_sizes_and_files(
     assert found["refused"] == ""
     words = "2 blocks calibrated on 64 windows of 256 tokens; 2 methods x 3 sizes; "
     assert found["words"].startswith(words)
-    assert found["words"].endswith(" kB of working files")
+    assert found["words"].endswith("B of working files")
     alone = predict(client, model, methods="svd", gradient="none")["words"].split("; ")[-1]
     # (m + n) min(m, n) float32 numbers of each matrix: four square, three of twice the height.
     h, blocks = tiny.HIDDEN, tiny.BLOCKS
@@ -57,6 +57,10 @@ def test_a_prediction_counts_blocks_windows_methods_sizes_and_files(
         ({"methods": "rtn:bits=4, svd", "kept": "0.5, 0.4"}, "; 2 methods x 2 sizes, 3 trials; "),
         ({"methods": "svd", "allocations": "greedy, uniform"}, "1 method x 1 size x 2 allocations"),
         ({"methods": "svd", "layers": "blocks.0.q"}, "1 block calibrated on"),
+        (
+            {"methods": "svd", "ranks": '{"blocks.0.q": 2}'},
+            "; ranks by hand take no share to keep: ",
+        ),
         ({"calibration_windows": 5, "calibration_length": 32}, "on 5 windows of 32 tokens"),
     ],
 )
@@ -88,6 +92,32 @@ def test_settings_that_mean_nothing_are_refused_in_a_sentence(
     row = client.job(job)
     assert (row["state"], row["failed"]) == ("FAILED", 0)
     assert sentence in row["message"]
+
+
+def test_sizes_that_no_trial_is_of_are_said_before_the_launch(
+    client: Client, model: Path, made: MadeUp
+) -> None:
+    refused = predict(client, model, methods="mpo", kept="0.01")["refused"]
+    sentence = "1 % of the linear layers' parameters is not reached: the smallest size of the"
+    assert refused.startswith(sentence)
+    job = client.submit(client.resolve(str(model)), "trial", {"methods": "mpo", "kept": "0.01"})
+    assert (client.job(job)["state"], client.job(job)["message"]) == ("FAILED", refused)
+    assert client.store.units(job).empty
+    # One of several sizes stops no other.
+    found = predict(client, model, methods="mpo, svd", kept="0.9, 0.01")
+    assert found["refused"] == ""
+    assert f"; mpo, 1 % will fail: {sentence}" in found["words"]
+    assert "svd" not in found["words"]
+    reserved = {"methods": "svd", "compensation": "svd", "compensation_rank": 99, "kept": "0.5"}
+    assert (
+        "what stays dense, with any compensation, leaves at least"
+        in (predict(client, model, **reserved)["refused"])
+    )
+    assert (
+        "TensorLLM, needs healing fits none of the chosen layers"
+        in (predict(client, model, methods="tucker", layers="blocks.*.q")["refused"])
+    )
+    assert made.ran == []
 
 
 def test_what_no_trial_is_made_of_says_why(client: Client, model: Path, tmp_path: Path) -> None:
@@ -154,7 +184,8 @@ def test_a_trial_of_an_update_needs_the_dense_loss_alone(
     pair = client.add_model(str(tuned), "pair", base=str(model))
     asked = {"methods": "lora_extract, lora_extract:rank=2", "kept": "0.2, 0.1"}
     assert predict(client, pair, **asked)["words"] == (
-        "no calibration; 2 methods x 2 sizes, 3 trials; 0 B of working files"
+        "no calibration; 2 methods x 2 sizes, 3 trials; lora_extract:rank=2 takes no share to "
+        "keep: rank sets its size; 0 B of working files"
     )
     for more, words in (
         ({"layers": "blocks.0.q"}, "choose all of them"),

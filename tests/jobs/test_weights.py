@@ -67,7 +67,7 @@ def test_an_export_makes_what_it_lacks_and_keeps_a_file(
     exported = client.exported(trial, "factored")
     assert exported is not None
     assert exported.suffix == ".zip"
-    assert list(client.store.results(job)["label"]) == ["export"]
+    assert list(client.store.results(job)["label"]) == [f"export of {name}, factored"]
     made.ran.clear()
     client.export(trial)
     assert made.ran == []

@@ -23,7 +23,7 @@ from analysis.compress.calibration import texts as calibration_text
 from analysis.compress.calibration.collecting import Collected
 from analysis.compress.calibration.files import bytes_of, load, plan_groups, save
 from analysis.compress.calibration.passes import NotFiniteError, frozen
-from analysis.compress.calibration.sampled_tokens import SampledTokens
+from analysis.compress.calibration.sampled_tokens import SampledTokens, held_out
 from analysis.compress.calibration.sums import GRADIENTS
 from analysis.compress.pieces import NonFiniteLayer, Statistics
 from analysis.compress.trials.targets import Target
@@ -33,8 +33,6 @@ from analysis.networks.errors import BadInput
 from analysis.networks.opened import OpenedModel
 from analysis.numerics.hessian.full_precision import FullPrecision
 from analysis.registry import Quiet, Report
-
-HELD_OUT = 8  # every eighth window
 
 __all__ = [
     "Calibration",
@@ -118,8 +116,8 @@ def _collected(
     *,
     loss: bool,
 ) -> Collected:
-    held = set(range(HELD_OUT - 1, len(ids), HELD_OUT))  # none of fewer than 8
-    windows = (sorted(held) or range(len(ids))) if loss else ()
+    held = held_out(len(ids))
+    windows = (held or range(len(ids))) if loss else ()
     # Whatever else differs, tokens and labels are the same where windows and seed are.
     name = hashlib.sha256(f"{fingerprint(ids)}{calibration.seed}".encode()).hexdigest()
     sample = SampledTokens(name, found, windows, ids.shape[1], calibration.seed)

@@ -26,7 +26,7 @@ class Collected:
         self, network: nn.Module, found: Sequence[Target], held: Collection[int],
         sample: SampledTokens, *, gradient: str, seed: int,
     ) -> None:  # fmt: skip
-        self._found, self._held, self._sample = found, held, sample
+        self._found, self._held, self._sample = found, set(held), sample
         self._device = next(network.parameters()).device
         self._recorder = Recorder(network, found)
         self._inputs: dict[str, InputSums] = {}

@@ -19,6 +19,17 @@ from analysis.compress.pieces import TokenSample
 from analysis.compress.trials.targets import Target
 
 TOKENS = 2048
+HELD_OUT = 8  # every eighth window, where there are as many
+
+
+def held_out(windows: int) -> list[int]:
+    """Return which windows of a calibration are held out: none of fewer than 8."""
+    return list(range(HELD_OUT - 1, windows, HELD_OUT))
+
+
+def sample_size(windows: int, length: int) -> int:
+    """Return how many tokens the sample of a calibration has."""
+    return min(TOKENS, (len(held_out(windows)) or windows) * length)
 
 
 class SampledTokens:

@@ -32,6 +32,19 @@ def name_of(text: str | None) -> str:
     return text if text.startswith(HUB) else Path(text).name
 
 
+def opening(opened: OpenedModel, text: str | None) -> str:
+    """Return in words what opens each document of a calibration text, "" where nothing does.
+
+    Raises NotRunnable for a model without a tokenizer.
+    """
+    if text is not None and text.lower().endswith(".npy"):
+        return ""
+    tokenizer = opened.tokenizer()
+    if opened.task != "causal" or tokenizer.bos_token_id is None:
+        return ""
+    return f"each document opened by one {tokenizer.bos_token}"
+
+
 def windows(
     opened: OpenedModel, text: str | None, count: int, length: int | None, seed: int
 ) -> Tensor:

@@ -6,33 +6,12 @@ A record names no place of the machine that wrote it: of an absolute path only t
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 FILE = "trial.json"
 OWN_VERSION = "0.1.0"  # where the package runs from its folder, uninstalled
-
-
-@dataclass(frozen=True)
-class Record:
-    """A trial, in the words of its export. Shares are of parameters that are kept."""
-
-    method: str
-    date: str  # ISO, of the trial: passed in, so that one trial has one record
-    base: str  # the model's name or hub id
-    nominal: float  # share of the chosen linear layers' parameters that was asked for
-    kept_linears: float
-    kept_model: float
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    ranks: Mapping[str, Any] = field(default_factory=dict)  # by layer; of other forms their size
-    seeds: Mapping[str, int] = field(default_factory=dict)
-    hashes: Mapping[str, str | None] = field(default_factory=dict)  # model, calibration, evaluation
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return asdict(self)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from analysis.compress.trials.specs import Spec
 from analysis.networks.errors import BadInput
 from analysis.networks.opened import OpenedModel
 from analysis.weights.source import Source
+from analysis.weights.updates import of_the_whole
 
 FITTING = {"adapter": "lora_shrink", "delta": "lora_extract"}
 
@@ -21,6 +22,8 @@ def check(opened: OpenedModel, spec: Spec, params: Any) -> None:
     for word, asked in unfit.items():
         if asked:
             raise BadInput(f"{spec.method} writes a plain adapter, with no {word}: leave it out")
+    if spec.parsed()[1].rank and "budget" in spec.settings:
+        raise BadInput(f"{spec.full_name}: a rank is every module's, so leave budget out, or rank")
     _check_layers(opened, spec)
     _check_vocabulary(opened.source)
 
@@ -49,15 +52,47 @@ def check_kind(source: Source, spec: Spec) -> None:
     )
 
 
+def chosen(opened: OpenedModel) -> frozenset[str] | None:
+    """Return the layers whose updates are reduced; None where these are all linear ones.
+
+    A fused projection is chosen with all of its parts.
+    """
+    refs, layers = opened.source.matrices(), set(opened.layers)
+    linear = {ref.label.layer for ref in refs if ref.label.kind == "linear"}
+    if opened.all_layers or linear <= layers:
+        return None
+    parts = _parts(opened)
+    whole = {tensor for tensor, own in parts.items() if own <= layers}
+    joined = {ref.label.layer for ref in refs if ref.tensor in whole}
+    return frozenset(layers | joined)
+
+
+def _parts(opened: OpenedModel) -> dict[str, set[str]]:
+    """Return the layers that are parts of one fused projection, by its tensor."""
+    found: dict[str, set[str]] = {}
+    for ref in opened.source.matrices():
+        if of_the_whole(ref.label.view).startswith("part "):
+            found.setdefault(ref.tensor, set()).add(ref.label.layer)
+    return found
+
+
 def _check_layers(opened: OpenedModel, spec: Spec) -> None:
-    if opened.all_layers:
+    layers = chosen(opened)
+    if layers is None:
         return
-    linear = {r.label.layer for r in opened.source.matrices() if r.label.kind == "linear"}
-    if linear - set(opened.layers):
+    if opened.source.kind != "adapter":
         raise BadInput(
-            f"{spec.method} takes the updates of all layers together, for an adapter is one: "
+            f"{spec.method} of {opened.name} takes all layers: the update of one that is not "
+            "chosen would stand in the adapter whole, as two factors larger than the layer; "
             "choose all of them"
         )
+    for parts in _parts(opened).values():
+        some, left = sorted(parts & layers), sorted(parts - layers)
+        if some and left:
+            raise BadInput(
+                f"a LoRA changes a fused projection as a whole: with {', '.join(some)} choose "
+                f"{', '.join(left)} too, or none of them"
+            )
 
 
 def _check_vocabulary(source: Source) -> None:

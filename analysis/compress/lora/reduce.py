@@ -2,13 +2,15 @@
 
 Both answer with two factors per module, ΔW ≈ BA, at one rank for all or at ranks that together hold
 no more than a share: of an adapter's own numbers when it is shrunk, of the changed matrices' when
-one is extracted. What a LoRA cannot carry (a changed norm, embedding, bias) is listed.
+one is extracted; a rule of `budget.py` says which module gets how much of it. Modules that are not
+chosen keep all of their update. What a LoRA cannot carry (a changed norm, embedding, bias) is
+listed.
 
 Hu et al. (2022), https://arxiv.org/abs/2106.09685
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -47,6 +49,7 @@ class Row:
     energy: float  # share of ‖ΔW‖² that is kept, of ‖ΔW G^½‖² with statistics
     numbers: int  # that both factors hold
     of_numbers: int  # of its factors before, or of a changed matrix; 0: training left it alone
+    chosen: bool  # False: its update stays as it is, whatever the others hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +59,18 @@ class Reduced:
     factors: dict[str, Factors]
     rows: list[Row]
     skipped: list[tuple[str, str]]  # tensor, reason
-    numbers_before: int  # those that a share of 1 would hold
+    numbers_before: int  # those that a share of 1 would hold, of the chosen modules
     conv1d: bool  # modules are GPT-2's Conv1D
 
     @property
     def numbers(self) -> int:
-        """The numbers of all factors."""
+        """The numbers of all factors, of modules that are not chosen too."""
         return sum(row.numbers for row in self.rows)
+
+    @property
+    def numbers_beside(self) -> int:
+        """The numbers of modules that are not chosen, now as before."""
+        return sum(row.numbers for row in self.rows if not row.chosen)
 
 
 def shrink_source(
@@ -70,17 +78,27 @@ def shrink_source(
     rank: int | None = None,
     kept: float | Fraction | None = None,
     statistics: ByLayer | None = None,
+    rule: str = "uniform",
+    layers: Collection[str] | None = None,
 ) -> Reduced:
     """Return a LoRA adapter at lower ranks: `rank` at most, or `kept` of its own numbers.
 
-    Raises NoUpdates for anything but an adapter, and ValueError unless one of the two is given.
+    `rule` (of `budget.RULES`) says how the share is spent. `layers` None are all; updates of others
+    stay as they are, and no share is of them. Raises NoUpdates for anything but an adapter, and
+    ValueError unless one of the two is given.
     """
     if source.kind != "adapter":
         raise NoUpdates(f"{source.name} is no adapter: give a PEFT folder, or extract a LoRA")
     found = list(updates(source))
     low = [update for update in found if update.matrix.factors() is not None]
     other = [(update.tensor, NO_FACTORS) for update in found if update not in low]
-    trial = _Trial(low, statistics or {}, lambda update: _rank(update) * sum(update.matrix.shape))
+    trial = _Trial(
+        low,
+        statistics or {},
+        lambda update: _rank(update) * sum(update.matrix.shape),
+        rule,
+        layers,
+    )
     return trial.reduced(rank, kept, other + left_out(source))
 
 
@@ -89,11 +107,14 @@ def extract_source(
     rank: int | None = None,
     kept: float | Fraction | None = None,
     statistics: ByLayer | None = None,
+    rule: str = "uniform",
+    layers: Collection[str] | None = None,
 ) -> Reduced:
     """Return a LoRA of what a fine-tuned model, or any adapter, adds to its base.
 
-    `kept` is a share of the numbers of the matrices that it changes. Raises NoUpdates for a model
-    without a base, and ValueError unless one of `rank` and `kept` is given.
+    `kept` is a share of the numbers of the matrices that it changes; `rule` and `layers` are as in
+    `shrink_source`. Raises NoUpdates for a model without a base, and ValueError unless one of
+    `rank` and `kept` is given.
     """
     if source.base is None:
         raise NoUpdates(f"{source.name} stands alone: give the base of it with --base MODEL")
@@ -101,6 +122,8 @@ def extract_source(
         list(updates(source)),
         statistics or {},
         lambda update: math.prod(update.matrix.shape) if trial.changed(update) else 0,
+        rule,
+        layers,
     )
     return trial.reduced(rank, kept, left_out(source))
 
@@ -112,6 +135,8 @@ class _Trial:
     updates: list[LayerUpdate]
     statistics: ByLayer
     before: Callable[[LayerUpdate], int]  # the numbers of one module that a share of 1 would hold
+    rule: str
+    layers: Collection[str] | None
     _spectra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def changed(self, update: LayerUpdate) -> bool:
@@ -123,9 +148,11 @@ class _Trial:
         kept: float | Fraction | None,
         skipped: list[tuple[str, str]],
     ) -> Reduced:
-        whole = sum(self.before(update) for update in self.updates)
-        ranks = self._ranks(rank, None if kept is None else int(exactly(kept) * whole))
-        pairs = list(zip(self.updates, ranks, strict=True))
+        chosen = [update for update in self.updates if self._chosen(update)]
+        whole = sum(self.before(update) for update in chosen)
+        budget = None if kept is None else int(exactly(kept) * whole)
+        ranks = dict(zip(chosen, self._ranks(chosen, rank, budget), strict=True))
+        pairs = [(update, ranks.get(update, self._directions(update))) for update in self.updates]
         return Reduced(
             {update.module: self._factors(update, k) for update, k in pairs if k},
             [self._row(update, k) for update, k in pairs],
@@ -134,15 +161,24 @@ class _Trial:
             any(update.conv1d for update in self.updates),
         )
 
-    def _ranks(self, rank: int | None, budget: int | None) -> list[int]:
+    def _chosen(self, update: LayerUpdate) -> bool:
+        return self.layers is None or update.layer in self.layers
+
+    def _directions(self, update: LayerUpdate) -> int:
+        """Return the rank at which an update is itself."""
+        return int((self._spectrum(update) > 0).sum())
+
+    def _ranks(
+        self, chosen: Sequence[LayerUpdate], rank: int | None, budget: int | None
+    ) -> list[int]:
         if (rank is None) == (budget is None):
             raise ValueError("expected either a rank or a share, got both or neither")
         if rank is not None and rank < 1:
             raise ValueError(f"expected a rank of at least 1, got {rank}")
-        spectra = [self._spectrum(update) for update in self.updates]
         if budget is None:
-            return [min(rank or 0, int((found > 0).sum())) for found in spectra]
-        return ranks_within(budget, spectra, [sum(u.matrix.shape) for u in self.updates])
+            return [min(rank or 0, self._directions(update)) for update in chosen]
+        spectra = [self._spectrum(update) for update in chosen]
+        return ranks_within(budget, spectra, [sum(u.matrix.shape) for u in chosen], self.rule)
 
     def _row(self, update: LayerUpdate, rank: int) -> Row:
         spectrum = self._spectrum(update)
@@ -150,7 +186,8 @@ class _Trial:
         share = float(spectrum[:rank].sum()) / total if total else 1.0
         numbers = rank * sum(update.matrix.shape)
         place = (update.layer, update.module)
-        return Row(*place, _rank(update), rank, share, numbers, self.before(update))
+        sizes = (numbers, self.before(update))
+        return Row(*place, _rank(update), rank, share, *sizes, self._chosen(update))
 
     def _spectrum(self, update: LayerUpdate) -> np.ndarray:
         """Return σ² of an update, descending; what float64 cannot tell from zero is zero."""

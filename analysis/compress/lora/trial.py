@@ -8,6 +8,9 @@ does not hold (a changed norm, embedding or bias) has the base's values. Sizes a
                 matrices that a fine-tuning changed
     bytes       of the adapter's file; before of its old file, or of those matrices
     whole model (base + adapter now) / (base + adapter before), or / base of a fine-tuned model
+
+Updates of layers that are not chosen stay as they are: they are in the file, in its bytes and in
+the whole model, and in no share.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +21,7 @@ import torch
 from torch import nn
 
 from analysis.compress.lora.adapter import adapter_bytes, stored
-from analysis.compress.lora.fits import check
+from analysis.compress.lora.fits import check, chosen
 from analysis.compress.lora.merge import add, base_of
 from analysis.compress.lora.reduce import Reduced, write_adapter
 from analysis.compress.trials.assembling import LayerResult
@@ -59,6 +62,11 @@ class UpdateResult(LayerResult):
 class UpdateComparison(Comparison):
     """A smaller adapter beside the whole update; `sizes` has the model's "numbers" too."""
 
+    def _asked(self) -> dict[str, Any]:
+        _, params = self.given.spec.parsed()
+        same = bool(params.rank) or params.budget == "uniform"
+        return super()._asked() | {"allocation": "uniform" if same else "greedy"}
+
     def _sizes(self) -> dict[str, Any]:
         linear, of_linear = self.made.linear
         now, whole = self.sizes["numbers"], self.sizes["of_numbers"]
@@ -77,7 +85,7 @@ class UpdateComparison(Comparison):
         return super()._speed() | {"speed_at": MERGED}
 
     def _warnings(self) -> list[str]:
-        said = list(self.made.warnings)
+        said = [*self.made.warnings, *self.after.warnings]
         if self.sizes["bytes"] > self.sizes["of_bytes"]:
             said.append("The adapter's file is larger than what it stands for.")
         return said
@@ -117,12 +125,13 @@ def _reduced(given: Given, dtype: torch.dtype) -> Reduced:
     """Return the update at its new ranks, with the factors that the file holds."""
     method, params = given.spec.parsed()
     kept = given.spec.kept
-    found: Reduced = method.function(given.opened.source, params, kept)
-    name = given.opened.name
+    layers = chosen(given.opened)
+    found: Reduced = method.function(given.opened.source, params, kept, layers)
+    name = given.opened.name if layers is None else f"the chosen layers of {given.opened.name}"
     if not found.numbers_before:
         reasons = "; ".join(f"{tensor}: {why}" for tensor, why in found.skipped[:LISTED])
-        raise BadInput(f"{name} has no update that {method.name} takes ({reasons or 'all zero'})")
-    if not found.factors:
+        raise BadInput(f"{method.name} takes no update of {name} ({reasons or 'all zero'})")
+    if not any(row.rank_after for row in found.rows if row.chosen):
         share = "" if kept is None else f"{kept:.3%} of "
         raise BadInput(
             f"{share}the {found.numbers_before:,} numbers of {name} hold no direction of any "
@@ -142,7 +151,7 @@ def _made(
     labels = {ref.label.layer: (ref.label, ref.shape) for ref in given.opened.source.matrices()}
     results: list[LayerResult] = []
     for row in reduced.rows:
-        if not row.of_numbers:
+        if not (row.chosen and row.of_numbers):
             continue
         label, (m, n) = labels[row.layer]
         results.append(
@@ -153,8 +162,11 @@ def _made(
                 rank_before=row.rank_before, energy=row.energy,
             )
         )  # fmt: skip
-    said = _warnings(given, reduced)
-    return Made(network, {}, [], results, Choice(), dtype, 0, None, said)
+    _, params = given.spec.parsed()
+    # What is left of a uniform budget goes by each module's own energy too.
+    counted = "" if params.rank else {"uniform": "relative"}.get(params.budget, params.budget)
+    choice, said = Choice(objective=counted), _warnings(given, reduced)
+    return Made(network, {}, [], results, choice, dtype, 0, None, said)
 
 
 def _lost(path: str, network: nn.Module, whole: nn.Module) -> float:
@@ -166,28 +178,35 @@ def _lost(path: str, network: nn.Module, whole: nn.Module) -> float:
 
 def _warnings(given: Given, reduced: Reduced) -> list[str]:
     count, name = f"{reduced.numbers_before:,}", _name(given.opened.source)
+    some = "" if chosen(given.opened) is None else "chosen layers of the "
     if _is_shrunk(given):
-        said = (
-            f"Shares are of the {count} numbers of the adapter before it was shrunk, bytes of its "
-            f"file; the whole model is {name} and the adapter."
-        )
+        said = [
+            f"Shares are of the {count} numbers of the {some}adapter before it was shrunk, bytes "
+            f"of its file; the whole model is {name} and the adapter."
+        ]
     else:
-        said = (
-            f"Shares are of the {count} numbers of the matrices that differ from {name}, bytes of "
-            f"these as stored; the whole model is {name} and the adapter, beside {name} alone."
+        said = [
+            f"Shares are of the {count} numbers of the {some}matrices that differ from {name}, "
+            f"bytes of these as stored; the whole model is {name} and the adapter, beside {name} "
+            "alone."
+        ]
+    if reduced.numbers_beside:
+        said.append(
+            f"Layers that were not chosen keep all of their updates: {reduced.numbers_beside:,} "
+            "numbers in the adapter and in the whole model, and in no share."
         )
     if not reduced.skipped:
-        return [said]
+        return said
     named = "; ".join(f"{tensor} ({why})" for tensor, why in reduced.skipped[:LISTED])
     more = len(reduced.skipped) - LISTED
     rest = f"; and {more} more" if more > 0 else ""
-    return [said, f"No LoRA carries these, which have the base's values: {named}{rest}."]
+    return [*said, f"No LoRA carries these, which have the base's values: {named}{rest}."]
 
 
 def _sizes(given: Given, reduced: Reduced, made: Made, base: int) -> dict[str, int]:
     source = given.opened.source
-    flops = linear_flops(made.network, sorted({row.module for row in reduced.rows}))
-    before, of_numbers = reduced.numbers_before, base
+    flops = linear_flops(made.network, sorted({row.module for row in reduced.rows if row.chosen}))
+    before, of_numbers = sum(row.of_numbers for row in reduced.rows), base
     if _is_shrunk(given):
         of_numbers = base + before
         of_bytes = sum(Path(file).stat().st_size for file in {t.file for t in source.stored})

@@ -17,10 +17,11 @@ from analysis.compress.allocation.allocate import Allocator, exactly
 from analysis.compress.allocation.curves import Losses
 from analysis.compress.allocation.storage import costs
 from analysis.compress.registry import Option
-from analysis.compress.trials.names import few
-from analysis.compress.trials.specs import BY_HAND, SENSITIVITY, Spec
+from analysis.compress.trials.specs import BY_HAND, NOT_REACHED, SENSITIVITY, Spec
 from analysis.networks.errors import BadInput
 
+ALWAYS_HELD = "what stays dense, with any compensation,"
+SMALLEST = "the smallest size of the method"
 HALVING = 0.9  # of the size: from here on uniform ranks in two factors lose far more than size
 
 
@@ -64,7 +65,7 @@ class Budget:
         """Return the sentence for a size that is not reached; `least` of what can be replaced."""
         share = Fraction(least + self.fixed + self.reserved, self.total)
         return BadInput(
-            f"{100 * self.kept:g} % of the linear layers' parameters is not reached: {why} leaves "
+            f"{100 * self.kept:g} % of the linear layers' parameters {NOT_REACHED}: {why} leaves "
             f"at least {math.ceil(1000 * share) / 10:g} % of them; keep more, or choose "
             "fewer layers"
         )
@@ -89,7 +90,7 @@ def choose_ranks(
         return _by_hand(spec, rows, layers, name)
     assert budget is not None
     if budget.left <= 0:
-        raise budget.refuse(1, "what stays dense, with any compensation,")
+        raise budget.refuse(1, ALWAYS_HELD)
     if spec.method == "welore" and params.layers == "lrc":
         return _lrc(spec, params, rows, budget)
     curves, weighing = objectives.curves(rows, name, spec.form)
@@ -113,7 +114,7 @@ def choose_options(
     sizes = {group: _Sizes(held[group], options) for group, options in offers.items()}
     least = sum(each.numbers(each.smallest()) for each in sizes.values())
     if least > budget.left:
-        raise budget.refuse(least, "the smallest size of the method")
+        raise budget.refuse(least, SMALLEST)
     found = {group: each.within(budget.share * held[group]) for group, each in sizes.items()}
     _shrink(found, sizes, budget.left)
     _grow(found, sizes, budget.left)
@@ -192,14 +193,12 @@ def _step(found: Found, then: Found, sizes: Mapping[str, _Sizes]) -> Found:
 def _by_hand(spec: Spec, rows: Sequence[Mapping[str, Any]], layers: list[str], name: str) -> Choice:
     curves, _ = objectives.curves(rows, name, spec.form)
     try:
-        found = hand_set.at_ranks(curves, layers, spec.ranks)
+        hand_set.at_ranks(curves, layers, spec.ranks)
     except ValueError as error:
         raise BadInput(f"ranks by hand: {error}") from None
     ranks = {layer: spec.ranks.get(layer) for layer in layers}
-    said = [
-        f"Larger than dense at the rank that was asked for: {few(found.larger)}."
-    ] if found.larger else []  # fmt: skip
-    return Choice(ranks, {}, name, None, warnings=tuple(said))
+    # What then is larger than dense is told by what the trial makes, with its compensation.
+    return Choice(ranks, {}, name, None)
 
 
 def _lrc(spec: Spec, params: Any, rows: Sequence[Mapping[str, Any]], budget: Budget) -> Choice:

@@ -152,7 +152,7 @@ class Comparison:
         }
 
     def _warnings(self) -> list[str]:
-        said = list(self.made.warnings)
+        said = [*self.made.warnings, *self.after.warnings]
         grown = self.sizes["bytes"] > self.sizes["of_bytes"]
         if grown:
             said.append("The saved model is larger than the dense one.")

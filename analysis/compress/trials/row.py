@@ -40,9 +40,9 @@ class Row:
     predicted: float | None = field(
         metadata={
             "title": "Predicted Δloss",
-            "help": "slope and curvature of the loss on the calibration text, <E[∂L/∂W],W'-W> + "
-            "½‖A^½(W-W')G^½‖², summed over the layers, in nats per token, before any recovery; "
-            "not reliable above 0.3",
+            "help": "slope and curvature of the loss on the calibration text, of all layers "
+            "together: Σ<E[∂L/∂W],W'-W> + ½E[(Σ gᵀ(W-W')x)²], in nats per token, before any "
+            "recovery; not reliable above 0.3",
         }
     )
     perplexity: float | None = field(metadata={"title": "Perplexity"})

@@ -20,6 +20,8 @@ SENSITIVITY, BY_HAND = "sensitivity", "by_hand"
 ALLOCATIONS = ("greedy", "uniform", "energy", "welore", SENSITIVITY, BY_HAND)
 FORMS = ("two_factor", "row_interpolative")
 COMPENSATIONS = ("none", "eora", "svd")
+# In the sentences for what no trial can be: by these they are told from what may go well again.
+NOT_REACHED, FITS_NONE = "is not reached", "fits none of the chosen layers"
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,7 @@ def expand(params: Any) -> list[Spec]:
         method = find(name)
         given = parse(method, settings)
         own = Spec(name, settings, **more)
-        sized = method.sized and not (method.sizes == "update" and given.rank)
-        for spec in _of_method(method, own, grid) if sized else [own]:
+        for spec in _of_method(method, own, grid) if _sized(method, given) else [own]:
             found.setdefault(json.dumps(spec.to_dict(), sort_keys=True), spec)
     return list(found.values())
 
@@ -125,6 +126,11 @@ class _Grid:
     forms: list[str]
     objective: str
     ranks: dict[str, int]
+
+
+def _sized(method: Method, given: Any) -> bool:
+    """Say whether a share to keep means something: no setting says the size."""
+    return method.sized and not (method.sized_by and getattr(given, method.sized_by))
 
 
 def _of_method(method: Method, own: Spec, grid: _Grid) -> list[Spec]:

@@ -11,6 +11,7 @@ import streamlit as st
 from app import quantities
 from app.views.parts import chart, states
 from app.views.parts.results import draw as draw_results
+from jobs import again
 from jobs.errors import JobError
 from jobs.states import RESUMABLE
 
@@ -54,6 +55,9 @@ def state(client: Any, job: Mapping[str, Any]) -> None:
     resumable = job["state"] in RESUMABLE and client.can_run
     if job["state"] == "FAILED" and units.empty:  # what it asks for cannot be done: not resumed
         resumable = False
+    if resumable and job["state"] == "FAILED" and again.in_vain(list(failed["message"])):
+        resumable = False
+        st.caption(again.ADVICE)
     if resumable and st.button("Resume", type="primary"):
         try:
             client.resume(job["id"])

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import quantities
 from app.views.parts import chart
+from jobs import job_names
 from jobs.errors import JobError
 from jobs.states import ACTIVE as ACTIVE
 
@@ -72,7 +73,7 @@ def _bar(client: Any, job: Mapping[str, Any], *, cancel: bool) -> None:
     if part["total"]:
         share, said = part["done"] / part["total"], part_words(job, part)
     share = min(share, 1.0)
-    about = f"{job['analysis']} of {job['model']} · {said}"
+    about = f"{job_names.of(job)} · {said}"
     words = chart.plain(f"{about} · layers {job['layers']} · job {job['id']}")
     if not cancel:
         st.progress(share, text=words)

@@ -46,6 +46,17 @@ def tokens(model, text, **settings):
     return c.tokens(model, c.Calibration(text=text, **settings))
 
 
+def test_it_is_said_what_opens_each_document_where_something_does(llama, bert, tmp_path):
+    path = written(tmp_path, f"{text_of(3)}<|endoftext|>{text_of(4)}")
+    found = tokens(llama, path, windows=4, length=9)
+    assert found.flatten().tolist() == [BOS, *ids_of(text_of(3)), BOS, *ids_of(text_of(4))]
+    assert ct.opening(llama, path) == "each document opened by one <s>"
+    assert ct.opening(llama, None) == "each document opened by one <s>"
+    assert ct.opening(bert, path) == ""
+    np.save(tmp_path / "ids.npy", np.arange(9))
+    assert ct.opening(llama, str(tmp_path / "ids.npy")) == ""
+
+
 def test_all_windows_of_a_short_text_are_its_tokens_in_order(llama, tmp_path):
     path = written(tmp_path, text_of(43))
     found = tokens(llama, path, windows=64, length=8)

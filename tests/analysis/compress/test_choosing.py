@@ -86,8 +86,8 @@ def test_ranks_by_hand_leave_the_others_dense_and_are_checked():
     with pytest.raises(BadInput, match="expected a rank of w1 from 0"):
         choose_ranks(Spec("svd", ranks={"w1": 99}, **by_hand), None, rows(), None)
     full = {row["layer"]: min(row["rows"], row["cols"]) for row in rows()}
-    [said] = choose_ranks(Spec("svd", ranks=full, **by_hand), None, rows(), None).warnings
-    assert said.startswith("Larger than dense at the rank that was asked for: w0, w1, w2, w3")
+    # That they are larger than dense then is said once, of the layers that are made.
+    assert choose_ranks(Spec("svd", ranks=full, **by_hand), None, rows(), None).warnings == ()
 
 
 def offers(seed):

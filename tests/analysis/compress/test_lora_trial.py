@@ -1,5 +1,6 @@
 """Trials of updates: what is measured is the base with the adapter that is written, and no more."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -28,7 +29,7 @@ from analysis.numerics.low_rank import LowRank
 from analysis.registry import Quiet
 from analysis.trial import Params, trial
 from tests.analysis.compress.test_lora import CHANGED, EMBEDDING, NORM, PREFIX, adapted, drawn
-from tests.analysis.evaluate.small_models import on_disk, written
+from tests.analysis.evaluate.small_models import TEXT, on_disk, written
 from tests.analysis.tiny_transformers import tiny
 from tests.analysis.weights import adapters
 
@@ -183,6 +184,106 @@ def test_shrinking_never_forms_the_update(adapter, monkeypatch):
     assert adapter.row(SHRUNK).linear_numbers > 0
 
 
+@pytest.mark.parametrize("method", ["lora_shrink", "lora_extract"])
+def test_layers_that_were_not_chosen_keep_their_updates(adapter, tmp_path, method):
+    chosen = ("blocks.0.q", "blocks.1.v")
+    some = replace(adapter.opened, layers=chosen, all_layers=False)
+    before = adapters.added(tiny("llama"), adapter.opened.source.path)
+    names = {ref.label.layer: ref.tensor for ref in adapter.opened.source.matrices()}
+    assert set(chosen) < set(names)
+    given = adapter.given(Spec(method, {"rank": "1"}), weights=tmp_path / "out")
+    [row] = trial(replace(given, opened=some), Quiet())
+    after = adapters.added(tiny("llama"), tmp_path / "out")
+    for layer, name in names.items():
+        U, s, Vt = torch.linalg.svd(before[name], full_matrices=False)
+        best = U[:, :1] * s[:1] @ Vt[:1] if layer in chosen else before[name]
+        assert torch.allclose(after[name], best, atol=1e-5 * s[0].item())
+    # Shares are of the two; the file, its bytes and the whole model hold the others too.
+    layers = json.loads(row.layers)
+    assert {layer["layer"] for layer in layers} == set(chosen)
+    shapes = [before[names[layer]].shape for layer in chosen]
+    assert row.linear_numbers == sum(sum(shape) for shape in shapes)
+    held = size(load_file(tmp_path / "out" / "adapter_model.safetensors"))
+    whole = size(load_file(adapter.opened.source.path / "adapter_model.safetensors"))
+    ranks = {layer["layer"]: layer["rank_before"] for layer in layers}
+    if method == "lora_shrink":
+        assert {layer: ranks[layer] for layer in chosen} == {"blocks.0.q": 3, "blocks.1.v": 5}
+        own = sum(ranks[i] * sum(shape) for i, shape in zip(chosen, shapes, strict=True))
+        assert row.of_linear_numbers == own
+        base = sum(p.numel() for p in tiny("llama").parameters())
+        assert row.of_model_numbers == base + whole
+        assert held == whole - own + row.linear_numbers
+    else:
+        assert row.of_linear_numbers == sum(before[names[layer]].numel() for layer in chosen)
+    assert row.model_numbers == sum(p.numel() for p in tiny("llama").parameters()) + held
+    assert row.bytes == (tmp_path / "out" / "adapter_model.safetensors").stat().st_size
+    assert f"keep all of their updates: {held - row.linear_numbers:,} numbers" in row.warnings
+
+
+def test_a_share_is_of_the_chosen_layers_and_spent_on_them(adapter):
+    some = replace(adapter.opened, layers=("blocks.0.q",), all_layers=False)
+    with pytest.raises(BadInput, match="of the chosen layers of adapter hold no direction"):
+        trial_of(adapter, some, Spec("lora_shrink", kept=0.3))
+    [row] = trial_of(adapter, some, Spec("lora_shrink", kept=0.4))
+    assert [layer["rank"] for layer in json.loads(row.layers)] == [1]
+    assert row.kept_linear == pytest.approx(1 / 3)
+
+
+def test_a_fused_projection_is_chosen_with_all_of_its_parts(tmp_path):
+    trials = Trials(tmp_path, fused(tmp_path))
+    parts = ("blocks.0.q", "blocks.0.k", "blocks.0.v")
+    some = replace(trials.opened, layers=parts[:2], all_layers=False)
+    with pytest.raises(BadInput, match=r"with blocks\.0\.k, blocks\.0\.q choose blocks\.0\.v too"):
+        trial_of(trials, some)
+    for layers in (parts, ("blocks.0.qkv",)):
+        [row] = trial_of(trials, replace(trials.opened, layers=layers, all_layers=False))
+        assert [one["layer"] for one in json.loads(row.layers)] == ["blocks.0.qkv"]
+
+
+def fused(folder):
+    """An adapter of GPT-2's fused projection."""
+    on_disk(folder / "base", "gpt2")
+    adapters.save("lora", tiny("gpt2"), folder / "adapter", target_modules=["c_attn"])
+    return OpenedModel.open(folder / "adapter", base=str(folder / "base"))
+
+
+def test_a_text_that_holds_what_separates_documents_is_warned_of(adapter):
+    text = written(adapter.folder, f"{TEXT} <|endoftext|> {TEXT}", "marked.txt")
+    params = replace(adapter.params, evaluate=text)
+    list(evaluation_stage(adapter.opened, params, adapter.folder / "marked", Quiet()))
+    row = adapter.row(SHRUNK, params=params, dense=adapter.folder / "marked")
+    assert "marked.txt holds <|endoftext|> once, where preset" in row.warnings
+    assert "<|endoftext|>" not in adapter.row(SHRUNK).warnings
+
+
+def test_a_record_names_each_text_once_and_none_that_nothing_was_calibrated_on(adapter):
+    told = {"texts": {"calibrate": "ab", "evaluate": "stale", "choice": "cd"}}
+    record = json.loads(adapter.row(SHRUNK, record=told).record)
+    content = Path(adapter.params.evaluate).read_bytes()
+    own = hashlib.sha256(content).hexdigest()
+    assert record["texts"] == {"evaluate": own, "choice": "cd"}
+    assert json.dumps(record).count(own) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "allocation", "objective"),
+    [
+        ({}, "uniform", "relative"),
+        ({"budget": "relative"}, "greedy", "relative"),
+        ({"budget": "total"}, "greedy", "total"),
+        ({"rank": "2"}, "uniform", ""),
+    ],
+)
+def test_a_row_and_its_record_say_how_the_share_was_spent(adapter, settings, allocation, objective):
+    row = adapter.row(Spec("lora_shrink", settings, kept=None if "rank" in settings else 0.5))
+    assert (row.allocation, row.objective) == (allocation, objective)
+    own = json.loads(row.record)["method_settings"]
+    assert own == {
+        "rank": int(settings.get("rank", 0)),
+        "budget": settings.get("budget", "uniform"),
+    }
+
+
 def test_factors_are_measured_as_the_file_rounds_them(adapter, tmp_path):
     path = adapter.opened.source.path / "adapter_model.safetensors"
     coarse = {name: tensor.bfloat16() for name, tensor in load_file(path).items()}
@@ -242,7 +343,7 @@ def test_another_type_of_adapter_is_extracted(tmp_path):
     assert row.delta == pytest.approx(0, abs=1e-6)
     assert row.linear_numbers > row.of_linear_numbers
     assert "larger than what it stands for" in row.warnings
-    with pytest.raises(BadInput, match="has no update that lora_shrink takes"):
+    with pytest.raises(BadInput, match="lora_shrink takes no update of adapter"):
         trials.row(SHRUNK)
 
 
@@ -287,10 +388,12 @@ def test_what_an_update_cannot_be_is_a_sentence(adapter, tmp_path):
         adapter.row(replace(SHRUNK, compensation="eora"))
     with pytest.raises(BadInput, match="hold no direction"):
         adapter.row(replace(SHRUNK, kept=0.001))
-    one = replace(adapter.opened, layers=("blocks.0.q",), all_layers=False)
-    with pytest.raises(BadInput, match="choose all of them"):
-        trial_of(adapter, one)
+    with pytest.raises(BadInput, match="leave budget out, or rank"):
+        adapter.row(Spec("lora_shrink", {"rank": "2", "budget": "total"}))
     pair = Trials(tmp_path / "pair", tuned(tmp_path / "pair", "llama"))
+    one = replace(pair.opened, layers=("blocks.0.q",), all_layers=False)
+    with pytest.raises(BadInput, match="as two factors larger than the layer; choose all of them"):
+        trial_of(pair, one, EXTRACTED)
     with pytest.raises(BadInput, match="use lora_extract"):
         pair.row(SHRUNK)
     with pytest.raises(BadInput, match="is a whole model"):

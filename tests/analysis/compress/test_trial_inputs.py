@@ -37,7 +37,8 @@ def test_a_hundred_tokens_are_enough_to_run_and_too_few_to_trust(few, method):
     assert 0 < row.kept_linear <= 0.6
     # One window of all 64 positions: the rest does not fill another.
     assert "Calibrated on 64 tokens, fewer than twice the widest input (72): " in row.warnings
-    assert row.calibrated_on == "few.txt, 64 tokens, N/n = 0.9 for the widest input"
+    said = "few.txt, 64 tokens, N/n = 0.9 for the widest input, each document opened by one <s>"
+    assert row.calibrated_on == said
     assert row.heldout_error is None
 
 
@@ -54,7 +55,8 @@ def test_their_gram_matrix_has_no_full_rank(few):
 
 def test_enough_tokens_are_not_warned_about(tmp_path):
     row = staged(tmp_path, "tied").row(ranked("svd", 0.8))  # 7 of 8 windows of 12, by 24 inputs
-    assert row.calibrated_on == "text.txt, 84 tokens, N/n = 3.5 for the widest input"
+    said = "text.txt, 84 tokens, N/n = 3.5 for the widest input, each document opened by one <s>"
+    assert row.calibrated_on == said
     assert "Calibrated" not in row.warnings
 
 

@@ -1,6 +1,7 @@
 """Attention as a tensor by head: Tucker within its bounds, shared factors counted once."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,8 +69,18 @@ def made(pieces, params=None):
     return options(pieces, tensors, params), lambda o: build(pieces, tensors, o, params)
 
 
-def error(pieces, forms):
-    return sum((p.W.double() - forms[p.layer].dense().double()).square().sum() for p in pieces)
+def error(pieces, forms, scale="none"):
+    """Σ ‖W - W'‖², of matrices that are brought to one norm where the scale is "unit"."""
+    lost = [(p.W.double() - forms[p.layer].dense().double()).square().sum() for p in pieces]
+    if scale == "none":
+        return sum(lost)
+    own = [p.W.double().square().sum() for p in pieces]
+    return sum(a / b for a, b in zip(lost, own, strict=True)) * sum(own) / len(own)
+
+
+def louder(pieces, factors=(1000.0, 1.0, 0.001, 30.0)):
+    """The same matrices at other norms."""
+    return [replace(p, W=a * p.W) for p, a in zip(pieces, factors, strict=True)]
 
 
 # One tensor
@@ -167,13 +178,14 @@ def test_fewer_key_value_heads_make_two_tensors():
     assert [stacked(stack).shape for stack in found] == [(4, 10, 3, 2), (2, 10, 3, 2)]
 
 
+@pytest.mark.parametrize("scale", ["unit", "none"])
 @pytest.mark.parametrize("iterations", [0, 20])
 @pytest.mark.parametrize("heads", [MULTI, GROUPED])
-def test_an_option_is_what_the_modules_hold_and_lose(heads, iterations):
-    pieces = attention(heads)
-    found, make = made(pieces, Params(iterations))
+def test_an_option_is_what_the_modules_hold_and_lose(heads, iterations, scale):
+    pieces = louder(attention(heads), (10.0, 1.0, 0.1, 3.0))
+    found, make = made(pieces, Params(iterations, scale))
     dense = sum(piece.W.numel() for piece in pieces)
-    scale = sum(piece.W.square().sum() for piece in pieces).item()
+    whole = sum(piece.W.square().sum() for piece in pieces).item()
     assert 8 < len(found) <= 64
     for option in (found[0], *found[1:-1:6], found[-2], found[-1]):
         forms = make(option)
@@ -181,11 +193,11 @@ def test_an_option_is_what_the_modules_hold_and_lose(heads, iterations):
             t.numel() for form in forms.values() for t in form.state_dict().values()
         )  # the shared ones are in one module alone
         assert option.numbers == held == sum(form.numbers() for form in forms.values())
-        lost = error(pieces, forms).item()
+        lost = error(pieces, forms, scale).item()
         if iterations:
-            assert lost <= option.error + 1e-12 * scale
+            assert lost <= option.error + 1e-12 * whole
         else:
-            assert lost == pytest.approx(option.error, rel=1e-9, abs=1e-20 * scale)
+            assert lost == pytest.approx(option.error, rel=1e-9, abs=1e-20 * whole)
         assert ("larger than dense" in option.words) == (option.numbers > dense)
         assert option.of_numbers == dense
     numbers, errors = [o.numbers for o in found], [o.error for o in found]

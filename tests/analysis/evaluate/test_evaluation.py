@@ -149,7 +149,7 @@ def test_a_layer_that_is_not_finite_is_named_as_it_is_listed(models, folder):
 @pytest.mark.parametrize(
     ("family", "settings", "error", "said"),
     [
-        ("encoder", {}, BadInput, "encoder without a head.* give sentence pairs"),
+        ("encoder", {}, BadInput, "give sentence pairs .* by --pairs FILE, or as Pairs"),
         ("encoder", {"pairs": "pairs.csv", "text": "a.txt"}, BadInput, "one or the other"),
         ("encoder", {"pairs": "none.csv"}, BadInput, "cannot be read"),
         ("llama", {"pairs": "pairs.csv"}, BadInput, "llama is causal: give a text"),

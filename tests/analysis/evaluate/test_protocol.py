@@ -8,6 +8,7 @@ import torch
 
 from analysis import sample
 from analysis.evaluate.documents import documents
+from analysis.evaluate.markers import left_in
 from analysis.evaluate.protocol import Protocol, _tokenised, windows
 from analysis.networks.errors import BadInput
 from analysis.networks.opened import OpenedModel
@@ -36,6 +37,37 @@ def test_one_opening_token_before_each_document(llama, tmp_path):
     assert found.ids.flatten().tolist() == ids("<s> the sky is blue <s> one two")
     assert "2 of them (opening token <s>)" in found.description
     assert "2 windows of 4 tokens that do not overlap, all there are" in found.description
+
+
+@pytest.mark.parametrize("preset", ["wikitext", "bos-per-document"])
+def test_what_a_preset_splits_at_is_no_surprise(llama, tmp_path, preset):
+    found = windows(llama, written(tmp_path, STORIES), Protocol(preset, window=4))
+    assert found.warnings == ()
+    plain = windows(llama, written(tmp_path, TEXT, "b.txt"), Protocol("stream", window=4))
+    assert plain.warnings == ()
+
+
+def test_a_marker_in_a_stream_is_said_to_be_read_as_it_is(llama, tmp_path):
+    """This tokenizer has no such token, and one word of it for what it does not know."""
+    found = windows(llama, written(tmp_path, STORIES), Protocol("stream", window=9, first=True))
+    assert found.ids[0].tolist() == ids("<s> the sky is blue [UNK] one two [UNK]")
+    [said] = found.warnings
+    assert said.startswith('text.txt holds <|endoftext|> 2 times, where preset "stream" does not')
+    assert "has no such token and reads it as [UNK], which is predicted" in said
+    assert 'Choose preset "bos-per-document"' in said
+
+
+def test_a_marker_that_is_a_token_is_said_to_be_the_separator():
+    opened = OpenedModel.open(sample.MODEL)
+    tokenizer = opened.tokenizer()
+    own = tokenizer("one<|endoftext|>two", add_special_tokens=False)["input_ids"]
+    [said] = left_in(tokenizer, ["one<|endoftext|>two"], "a.txt", "stream")
+    [at] = [i for i in own if tokenizer.decode(i) == "<|endoftext|>"]
+    assert "holds <|endoftext|> once" in said
+    assert f"one token, its separator of documents (id {at})" in said
+    lines = left_in(tokenizer, ["one<|endoftext|>two"], "a.jsonl", "bos-per-document")[0]
+    assert "on lines of their own" in lines
+    assert "Choose preset" not in lines
 
 
 def test_lines_of_a_jsonl_are_documents(llama, tmp_path):

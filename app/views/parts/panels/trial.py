@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.views.parts.panels.shown import Shown
-from app.views.parts.trials import found, table
+from app.views.parts.trials import found, methods, table
 
 TRIALS_PAGE = "views/compression.py"
 
@@ -14,4 +14,5 @@ def draw(shown: Shown) -> None:
     st.page_link(TRIALS_PAGE, label="Figures on Compression", query_params={"model": model})
     trials = found.of_model(shown.client, model)
     own = trials["unit"].isin(shown.client.store.units(shown.job["id"])["unit"])
-    table.listed(found.finished(trials[own]), shown.client.disk())
+    known = methods.known(shown.client.catalog())
+    table.listed(found.finished(trials[own]), shown.client.disk(), known)

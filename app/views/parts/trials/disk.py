@@ -8,6 +8,7 @@ import streamlit as st
 from app import quantities
 from app.views.parts import chart, states
 from app.views.parts.trials import found
+from jobs import disk as kept
 from jobs.errors import JobError
 
 WORKING = "working files"  # in the words of `jobs/disk.py`
@@ -15,8 +16,12 @@ FREED = "bytes that were freed"
 
 
 def of_trial(held: pd.DataFrame, trial: str) -> pd.DataFrame:
-    """Return what one trial has on disk: folders are named by the beginning of its key."""
-    return held[held["key"].map(lambda key: trial.startswith(str(key))).astype(bool)]
+    """Return what one trial has on disk: its weights, and what was exported of them.
+
+    Folders are named by the beginning of a key.
+    """
+    own = held["key"].map(lambda key: trial.startswith(str(key))).astype(bool)
+    return held[own | held["trial"].eq(trial)]
 
 
 def draw(client: Any, held: pd.DataFrame) -> None:
@@ -28,8 +33,8 @@ def draw(client: Any, held: pd.DataFrame) -> None:
     total = quantities.size(held["bytes"].sum())
     with st.expander(f"Disk use: {total}"):
         st.caption(
-            "Weights and working files of trials. What is freed is made again when it is asked "
-            "for; every number stays."
+            "Weights, exports and working files of trials. With a trial's weights its exports are "
+            "freed. All of it is made again when it is asked for; every number stays."
         )
         shown = st.dataframe(
             pd.DataFrame({
@@ -45,12 +50,13 @@ def draw(client: Any, held: pd.DataFrame) -> None:
             height=min(36 * (len(held) + 1), 290),
             alt="Files of trials and their sizes",
         )  # fmt: skip
-        ticked = held.iloc[shown["selection"]["rows"]]
+        keys = kept.with_exports(held, list(held.iloc[shown["selection"]["rows"]]["key"]))
+        ticked = held[held["key"].isin(keys)]
         with st.container(horizontal=True):
             size = quantities.size(ticked["bytes"].sum())
             label = f"Free what is ticked ({size})" if len(ticked) else "Free what is ticked"
             if st.button(label, disabled=ticked.empty):
-                free(client, list(ticked["key"]))
+                free(client, keys)
             working = held.loc[held["what"] == WORKING, "bytes"].sum()
             label = f"Free all working files ({quantities.size(working)})"
             if st.button(label, disabled=not working):

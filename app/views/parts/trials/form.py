@@ -56,17 +56,12 @@ def _asked(
     fields: Mapping[str, Mapping[str, Any]], known: methods.Methods, kind: str
 ) -> tuple[dict[str, Any], str, str]:
     """Draw every widget; return the parameters, the pattern of layers and the device."""
-    top = st.columns([2.6, 1.4, 1.6, 1.6])
+    top = st.columns([2.6, 1.4, 3.2])
     with top[0]:
         first = methods.first(known, kind, str(fields["methods"].get("default")))
         chosen = methods.choose(known, [first])
-    with top[1]:
-        kept = permalink.words(
-            "Sizes to keep", "kept", SIZES,
-            help="Shares of the chosen linear layers' parameters: each is a trial of each method.",
-        )  # fmt: skip
-    rules = _several(top[2], "Allocations", ALLOCATIONS, "allocations", fields)
-    stored = _several(top[3], "Stored as", FORMS, "forms", fields)
+    with top[2]:
+        stored_as = _stored_as(fields, known, chosen)
     texts = _texts(fields)
     layers, device = _where()
     with st.expander("More settings"):
@@ -74,12 +69,47 @@ def _asked(
         with st.container():  # what is below stays in its place when methods are chosen
             written = methods.settings(known, chosen)
         others = _others(fields)
-    params = {"methods": ", ".join(written), "kept": kept, "allocations": ", ".join(rules),
-              "forms": ", ".join(stored), **texts, **others}  # fmt: skip
+    with top[1]:  # last, for a method's settings may say its size
+        kept = _kept(fields, known, written)
+    params = {"methods": ", ".join(written), "kept": kept, **stored_as, **texts, **others}
     if ranks:
         params["ranks"] = ranks
         st.info(chart.plain(_ranks_words(ranks)))
     return params, layers, device
+
+
+def _kept(
+    fields: Mapping[str, Mapping[str, Any]], known: methods.Methods, written: list[str]
+) -> str:
+    """Ask for the sizes, unless every method that is chosen has a setting that says its own."""
+    unsized = methods.unsized(known, written)
+    off = bool(unsized) and len(unsized) == len(written)
+    kept = permalink.words(
+        "Sizes to keep", "kept", SIZES, disabled=off,
+        help="Shares of the chosen linear layers' parameters: each is a trial of each method.",
+    )  # fmt: skip
+    if not off:
+        return kept
+    st.caption(chart.plain(f"{'; '.join(unsized)}. See More settings."))
+    return str(fields["kept"].get("default"))
+
+
+def _stored_as(
+    fields: Mapping[str, Mapping[str, Any]], known: methods.Methods, chosen: list[str]
+) -> dict[str, str]:
+    """Ask how ranks are chosen and stored, where a method that is chosen has ranks to choose."""
+    boxes = {"allocations": ("Allocations", ALLOCATIONS), "forms": ("Stored as", FORMS)}
+    if chosen and not any(methods.has_ranks(known, name) for name in chosen):
+        st.caption(
+            "Allocations and forms of storage are for low-rank layers: "
+            + ("an update stays an adapter." if any(methods.is_update(known, n) for n in chosen)
+               else "these methods have sizes and a form of their own.")
+        )  # fmt: skip
+        return {key: str(fields[key].get("default")) for key in boxes}
+    found = {}
+    for place, (key, (label, words)) in zip(st.columns(2), boxes.items(), strict=True):
+        found[key] = ", ".join(_several(place, label, words, key, fields))
+    return found
 
 
 def _several(

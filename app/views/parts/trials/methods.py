@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import forms
 from app.views.parts import chart, permalink
+from jobs.trials import unsized as sizes_of
 
 Methods = Mapping[str, Mapping[str, Any]]
 
@@ -35,6 +36,16 @@ def first(methods: Methods, kind: str, declared: str) -> str:
 def is_update(methods: Methods, full_name: str) -> bool:
     """Say whether a trial's method reduces an update."""
     return bool(methods.get(full_name.partition(":")[0], {}).get("updates"))
+
+
+def has_ranks(methods: Methods, name: str) -> bool:
+    """Say whether a method's layers get ranks, which are allocated and stored in a form."""
+    return str(methods[name].get("sizes", "ranks")) == "ranks"
+
+
+def unsized(methods: Methods, written: list[str]) -> list[str]:
+    """Return a sentence for each method, as it is written, that takes no share to keep."""
+    return sizes_of.sentences(methods, written)
 
 
 def choose(methods: Methods, default: list[str]) -> list[str]:

@@ -11,6 +11,8 @@ from app.views.parts import chart
 from app.views.parts.trials import disk
 from app.views.parts.trials import found as trials
 from app.views.parts.trials.figures import opened
+from app.views.parts.trials.methods import Methods
+from jobs.trials import unsized
 
 NARROW, WIDER = 66, 76  # pixels: all columns are seen at once in a window of 1440
 Text, Number = st.column_config.TextColumn, st.column_config.NumberColumn
@@ -45,8 +47,8 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def draw(found: pd.DataFrame, held: pd.DataFrame) -> None:
-    """Draw the trials; `held` is what all have on disk."""
+def draw(found: pd.DataFrame, held: pd.DataFrame, methods: Methods) -> None:
+    """Draw the trials; `held` is what all have on disk, `methods` are as they are declared."""
     done = trials.finished(found)
     if not done.empty:
         chart.heading(
@@ -54,6 +56,7 @@ def draw(found: pd.DataFrame, held: pd.DataFrame) -> None:
             "The newest first, each with the shares of parameters kept. Tick a row to open one.",
         )
         _listed(table(done, held), list(done["unit"]), "trials")
+        _unsized(done, methods)
     failed = found[found["state"].eq("failed")]
     if not failed.empty:
         chart.heading("Failed trials", "Why each failed: no number of such a trial is kept.")
@@ -61,13 +64,21 @@ def draw(found: pd.DataFrame, held: pd.DataFrame) -> None:
         _listed(told, list(failed["unit"]), "failed")
 
 
-def listed(done: pd.DataFrame, held: pd.DataFrame) -> None:
+def listed(done: pd.DataFrame, held: pd.DataFrame, methods: Methods) -> None:
     """Draw finished trials on a page that opens none."""
     if not done.empty:
         st.dataframe(
             table(done, held), hide_index=True, column_config=COLUMNS,
             placeholder=quantities.NOT_KNOWN, height=_height(done), alt="The trials of this job",
         )  # fmt: skip
+        _unsized(done, methods)
+
+
+def _unsized(done: pd.DataFrame, methods: Methods) -> None:
+    """Say what set the sizes of those trials that were asked for no share."""
+    said = unsized.of_trials(methods, done.to_dict("records"))
+    if said:
+        st.caption(chart.plain(f"{'; '.join(said)}."))
 
 
 def _height(shown: pd.DataFrame) -> int:

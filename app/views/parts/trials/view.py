@@ -101,7 +101,10 @@ def _held(client: Any, row: Mapping[str, Any]) -> None:
         return
     size = quantities.size(own["bytes"].sum())
     left, right = st.columns([1, 3.4], vertical_alignment="center")
-    right.caption(f"It holds {size} on disk; what is freed is made again when it is asked for.")
+    what = "weights and exports" if own["trial"].ne("").any() else "weights"
+    right.caption(
+        f"It holds {size} of {what} on disk; what is freed is made again when it is asked for."
+    )
     if left.button(f"Free {size}", width="stretch"):
         disk.free(client, list(own["key"]))
 
