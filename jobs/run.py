@@ -189,7 +189,8 @@ class Run:
                     self._ledger.keyed(task, outcome)
                     waiting.append(dataclasses.replace(task, key=outcome.key))
                 else:
-                    waiting.note(task.label, self._settle(task, outcome, model))
+                    state = self._settle(task, outcome, model)
+                    waiting.note(task.label, state, outcome.message)
             except (JobError, StoreError) as error:
                 faults.append(error)
             finally:
@@ -202,7 +203,7 @@ class Run:
         """Settle what waits for a task that failed, or that was stopped."""
         while lost := waiting.lost():
             for task, outcome in lost:
-                waiting.note(task.label, self._settle(task, outcome, model))
+                waiting.note(task.label, self._settle(task, outcome, model), outcome.message)
 
     def _settle(self, task: Task, outcome: Outcome, model: str) -> str:
         """Store what became of one task, count it, and return its state."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from jobs.tasks import Outcome, Task
 
 STOPPED = ("failed", "cancelled")
+NEEDS = "needs "
 
 
 class Waiting:
@@ -15,6 +16,7 @@ class Waiting:
     def __init__(self) -> None:
         self._tasks: list[Task] = []
         self._ended: dict[str, str] = {}  # label to state
+        self._said: dict[str, str] = {}  # label to why it failed
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -26,9 +28,9 @@ class Waiting:
         """Have a task wait."""
         self._tasks.append(task)
 
-    def note(self, label: str, state: str) -> None:
-        """Take note of how a task ended."""
-        self._ended[label] = state
+    def note(self, label: str, state: str, message: str = "") -> None:
+        """Take note of how a task ended, and of what it said."""
+        self._ended[label], self._said[label] = state, message
 
     def ready(self) -> int:
         """Return how many tasks wait for no other."""
@@ -46,7 +48,9 @@ class Waiting:
         found = [(task, label) for task in self._tasks for label in self._stopped(task)[:1]]
         gone = {task.label for task, _ in found}
         self._tasks = [task for task in self._tasks if task.label not in gone]
-        return [(task, _without(label, self._ended[label])) for task, label in found]
+        return [
+            (task, _without(label, self._ended[label], self._said[label])) for task, label in found
+        ]
 
     def _is_ready(self, task: Task) -> bool:
         return task.stage is None or all(label in self._ended for label in task.stage.after)
@@ -67,7 +71,9 @@ def with_threads(task: Task, at_once: float) -> Task:
     return dataclasses.replace(task, threads=threads)
 
 
-def _without(label: str, state: str) -> Outcome:
-    if state == "failed":
-        return Outcome("failed", f"needs {label}, which failed")
-    return Outcome("cancelled")
+def _without(label: str, state: str, said: str) -> Outcome:
+    if state != "failed":
+        return Outcome("cancelled")
+    if said.startswith(NEEDS):  # the first cause, however long the way to it
+        return Outcome("failed", said)
+    return Outcome("failed", f"{NEEDS}{label}, which failed{': ' if said else ''}{said}")

@@ -54,12 +54,12 @@ def specs() -> Iterator[Spec]:
 def measured(folder: Path, spec: Spec, stages: Staged) -> tuple[Row, float]:
     """Return the row of a trial, and the seconds that it took with its method's decompositions."""
     stages.dense(), stages.statistics()
-    began = time.perf_counter()
+    began = time.process_time()
     # Decomposed again for each size, so that every row's seconds are those of a trial by itself.
     place = folder / f"{time.monotonic_ns()}"
     own = Staged(sample.MODEL, stages.params, place, stages.opened.layers)
     own._done = {name: stages._done[name] for name in ("dense", "statistics")}
-    return own.row(spec), time.perf_counter() - began
+    return own.row(spec), time.process_time() - began
 
 
 def rows(folder: Path) -> Iterator[tuple[Spec, Row, float, str]]:
@@ -83,9 +83,9 @@ def update(folder: Path, spec: Spec) -> tuple[Row, float]:
     params = Params(evaluate=str(topics), **SETTINGS)
     opened = OpenedModel.open(sample.ADAPTER, base=str(sample.MODEL))
     list(evaluation_stage(opened, params, folder / "dense", Quiet()))
-    began = time.perf_counter()
+    began = time.process_time()
     [row] = trial(Given(opened, spec, params, {}, {}, folder / "dense"), Quiet())
-    return row, time.perf_counter() - began
+    return row, time.process_time() - began
 
 
 def cells(spec: Spec, row: Row, seconds: float, of: str) -> list[str]:
@@ -118,8 +118,8 @@ def note(row: Row) -> str:
         f"On the bundled sample, whose own perplexity is {row.dense_perplexity:.3f}. "
         f"Measured on {evaluated}; calibrated on {calibrated}. Kept is the share of the linear "
         "layers' parameters, bytes that of the whole file; the loss is the saved model's, with a "
-        "paired 95 % interval; seconds are of decomposition and trial together, on "
-        f"{machine()}."
+        "paired 95 % interval; seconds are of the processor, for decomposition and trial "
+        f"together, on {machine()}."
     )
     return textwrap.fill(said, 100, break_on_hyphens=False) + "\n\n"
 

@@ -121,7 +121,7 @@ def test_a_failed_stage_is_named_and_exits_1(model: Path, made: MadeUp, capsys: 
     assert main(["trial", str(model), "--method", "svd", "--local"]) == 1
     said = capsys.readouterr().out
     assert "failed: factors of svd, block 0: factors of svd, block 0: its weight holds NaN" in said
-    assert "needs factors of svd, block 0, which failed" in said
+    assert "needs factors of svd, block 0, which failed: factors of svd, block 0: its" in said
 
 
 def test_the_model_is_written_where_it_is_asked_for(

@@ -32,9 +32,14 @@ def test_what_waits_for_a_stopped_task_is_stopped_and_for_a_failed_one_fails() -
     waiting.note("x", "cancelled")
     [(lost, outcome)] = waiting.lost()
     assert (lost.label, outcome.state) == ("b", "cancelled")
-    waiting.note("b", "failed")
+    waiting.note("b", "failed", "blocks.0.q: its weight holds NaN")
     [(lost, outcome)] = waiting.lost()
-    assert (lost.label, outcome.message) == ("c", "needs b, which failed")
+    why = "needs b, which failed: blocks.0.q: its weight holds NaN"
+    assert (lost.label, outcome.message) == ("c", why)
+    waiting.append(task("d", "c"))
+    waiting.note("c", "failed", why)
+    [(lost, outcome)] = waiting.lost()
+    assert (lost.label, outcome.message) == ("d", why)
     waiting.note("a", "failed")
     assert waiting.lost() == []
     assert [one.label for one in waiting] == ["end"]
