@@ -11,12 +11,15 @@ CHOSEN = """([key, names]) => {
     const said = new URL(location.href).searchParams.getAll(key);
     return said.length === names.length && said.every((name, i) => name === names[i]);
 }"""
+ANSWERED = 240_000  # milliseconds; a run of a form asks a worker, whose start imports torch
 STEPS = 240  # of a quarter of a second: a figure that moves for a minute never comes to rest
 
 
 def came_to_rest(page):
     """Wait until no run of the page's script is under way, and see that it raised nothing."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stApp")).to_have_attribute(
+        "data-test-script-state", "notRunning", timeout=ANSWERED
+    )
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -72,7 +75,7 @@ def choose(page, label, key, titles):
 
 
 def _answered(page, key, names):
-    page.wait_for_function(CHOSEN, arg=[key, names])
+    page.wait_for_function(CHOSEN, arg=[key, names], timeout=ANSWERED)
     came_to_rest(page)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,32 +123,45 @@ def test_a_sweep_by_ray_has_the_rows_of_a_run_in_process(
     pd.testing.assert_frame_equal(found, own, check_exact=True)
 
 
+def states(served: Served, job: str) -> dict[str, str]:
+    units = served.client.store.units(job)
+    return dict(zip(units["label"], units["state"], strict=True))
+
+
+def held_at_its_last_block(served: Served, job: str, method: str) -> dict[str, str]:
+    """Wait until one block is held and nothing else is left that could run; return all states."""
+    needed = [f"factors of {method}, block {block}" for block in range(BLOCKS)] + ["dense model"]
+
+    def so_far() -> dict[str, str]:
+        found = states(served, job)
+        there = sorted(found.get(label, "") for label in needed)
+        return found if there == ["done"] * BLOCKS + ["running"] else {}
+
+    until(lambda: len(served.gate.calls()) == BLOCKS, 120, "for the last block")
+    return until(so_far, 60, "for all but the held block")
+
+
+def stamps(served: Served, keys: Iterable[str]) -> dict[str, dict[str, int]]:
+    return {key: stamped(served, key) for key in keys}
+
+
 def test_a_cancelled_sweep_keeps_its_stages_and_a_resume_repeats_none(
     served: Served, llama: Path, ids: str, held_svd: str
 ) -> None:
     served.gate.hold()
     served.gate.let(1)
     job = submitted(served.client, llama, ids, held_svd)
-    until(lambda: len(served.gate.calls()) == BLOCKS, 120, "for the last block")
-    states: dict[str, str] = {}
-
-    def first_is_kept() -> bool:
-        units = served.client.store.units(job)
-        states.update(zip(units["label"], units["state"], strict=True))
-        return sum(states[label] == "done" for label in states if held_svd in label) == 1
-
-    until(first_is_kept, 60, "for the factors of the first block")
+    before = held_at_its_last_block(served, job, held_svd)
     served.client.cancel(job)
     assert served.end(job, 30)["state"] == "CANCELLED"
     units = served.client.store.units(job)
     done = units[units["state"] == "done"].set_index("label")["unit"]
-    assert set(done.index) == {label for label, state in states.items() if state == "done"}
+    assert set(done.index) == {label for label, state in before.items() if state == "done"}
     assert any("calibration" in label for label in done.index)
     assert set(units["state"]) == {"done", "cancelled"}
     assert served.client.store.table("result_trial").query("method == @held_svd").empty
-    stamps = {key: stamped(served, key) for key in done}
-    assert all(stamps.values())
-
+    written = stamps(served, done)
+    assert all(written.values())
     served.gate.hold()  # empties the list of calls
     served.gate.release()
     served.client.resume(job)
@@ -157,10 +170,9 @@ def test_a_cancelled_sweep_keeps_its_stages_and_a_resume_repeats_none(
     assert len(served.gate.calls()) == 1  # of the block that was held, and of no other
     begun = attempts(served, job)
     assert {begun[label] for label in done.index} == {1}
-    assert [label for label, count in begun.items() if count > 1] == [
-        label for label, state in states.items() if state == "running"
-    ]
-    assert {key: stamped(served, key) for key in done} == stamps
+    twice = {label for label, count in begun.items() if count > 1}
+    assert twice == {label for label, state in before.items() if state == "running"}
+    assert stamps(served, done) == written
     assert sorted(trials(served.client, job)["nominal"]) == [0.6, 0.9]
 
 

@@ -31,6 +31,9 @@ class _Address:
     defaults: dict[str, list[Any]] = field(
         default_factory=dict
     )  # the default that was last shown, of widgets for names
+    between: dict[str, Any] = field(
+        default_factory=dict
+    )  # the options or ends that were last shown
     wanted: dict[str, list[str]] = field(default_factory=dict)  # this run's, not written yet
     values: dict[str, Any] = field(default_factory=dict)  # this run's
 
@@ -87,23 +90,33 @@ def choices(
     key: str,
     default: Sequence[str] = (),
     draw: Callable[..., Any] = st.multiselect,
+    *,
+    always: bool = False,
     **widget: Any,
 ) -> list[str]:
-    """Draw a widget for several names (`st.multiselect` or `st.pills`)."""
+    """Draw a widget for several names (`st.multiselect` or `st.pills`).
+
+    `always` is as in `choice`. No more names are taken than `max_selections` allows.
+    """
 
     def decode(raw: list[str]) -> list[str]:
-        known = [name for name in raw if name in options]
+        known = [name for name in dict.fromkeys(raw) if name in options]
         return [] if raw == [NONE] else known or list(default)
 
-    _seed(key, decode, list(default))
-    if st.session_state[key] == _address().defaults.get(key):  # it grows with the results
+    asked = _seed(key, decode, list(default))
+    if st.session_state[key] == _address().defaults.get(key) != list(default):  # it grows
         st.session_state[key] = list(default)
     _address().defaults[key] = list(default)
-    st.session_state[key] = [name for name in st.session_state[key] if name in options]
+    held = [name for name in st.session_state[key] if name in options]
+    _put(key, held[: widget.get("max_selections")], tuple(options))
+    gone = [name for name in asked if name not in options and asked != [NONE]]
+    if always and gone:
+        st.warning(plain(f"No {key} {', '.join(gone)} here."))
     if draw is st.pills:
         widget["selection_mode"] = "multi"
     value = list(draw(label, options, key=key, **widget))
-    return _record(key, value, [] if value == list(default) else (value or [NONE]))
+    left_out = value == list(default) and not always
+    return _record(key, value, [] if left_out else (value or [NONE]))
 
 
 def switch(label: str, key: str, default: bool = False, **widget: Any) -> bool:
@@ -127,7 +140,7 @@ def level(label: str, key: str, ends: tuple[float, float], default: float, **wid
     """
     asked = _seed(key, lambda raw: _number(raw[-1], ends, default), default)
     _follow(key, default, asked)
-    st.session_state[key] = min(max(st.session_state[key], ends[0]), ends[1])
+    _put(key, min(max(st.session_state[key], ends[0]), ends[1]), ends)
     value = st.slider(label, *ends, key=key, **widget)
     return _record(key, value, [] if value == default else [f"{value:g}"])
 
@@ -135,9 +148,20 @@ def level(label: str, key: str, ends: tuple[float, float], default: float, **wid
 def _follow(key: str, default: Any, asked: list[str]) -> None:
     """Move a widget that nobody asked to stand on its default to what the default is now."""
     address = _address()
-    if not asked and [st.session_state[key]] == address.defaults.get(key, [default]):
+    if not asked and [st.session_state[key]] == address.defaults.get(key, [default]) != [default]:
         st.session_state[key] = address.first[key] = default
     address.defaults[key] = [default]
+
+
+def _put(key: str, value: Any, between: Any) -> None:
+    """Give a widget a value, where it has another one or may now have others.
+
+    What is given wins over the hand of a user that has moved on while this run was under way.
+    """
+    address = _address()
+    if st.session_state[key] != value or address.between.get(key) != between:
+        st.session_state[key] = value
+    address.between[key] = between
 
 
 def _number(raw: str, ends: tuple[float, float], default: float) -> float:
