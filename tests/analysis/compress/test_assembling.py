@@ -58,10 +58,10 @@ def test_each_method_is_the_best_at_what_it_minimises(stages):
     columns = {"svd": "error", "whitened_svd": "whitened", "two_sided_svd": "factored"}
     for best, column in columns.items():
         for name in found:
-            for layer in ranks:
+            for name_of in ranks:
                 # A full left side is inverted with a ridge, and factors are float32.
-                least = errors[best][layer][column] * (1 - 1e-5)
-                assert errors[name][layer][column] >= least, name
+                least = errors[best][name_of][column] * (1 - 1e-5)
+                assert errors[name][name_of][column] >= least, name
 
 
 def losses(stages, made):
