@@ -70,6 +70,15 @@ class ErrorsByRank:
         """Return the predicted change of loss per token, None where it is not known."""
         return float(self.predicted(found).sum()) if self._together else None
 
+    def all_nats(self, found: Sequence[Chosen]) -> np.ndarray:
+        """Return `nats` of many points at once."""
+        if self._together is None:
+            raise ValueError("expected curves of the expected loss, got none")
+        slopes = self.knows("first_order")
+        along = [self.lost("first_order", each).sum() if slopes else 0.0 for each in found]
+        total: np.ndarray = self._together.totals([(e.rank, e.dense) for e in found]) + along
+        return total
+
     def predicted(self, found: Chosen) -> np.ndarray:
         """Return what each layer adds to the predicted change of loss (L,): curvature and slope.
 

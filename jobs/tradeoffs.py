@@ -144,9 +144,9 @@ class Tradeoffs:
     def _of_sizes(
         self, allocation: str, form: str, objective: str, sizes: np.ndarray
     ) -> list[float]:
-        found = (self._found(float(size), allocation, form, objective) for size in sizes)
+        found = [self._found(float(size), allocation, form, objective) for size in sizes]
         if self.predicts:
-            return [self._lost.nats(each) or 0.0 for each in found]
+            return list(self._lost.all_nats(found))
         return [self._lost.error(objective, each) for each in found]
 
     def _of_noise(

@@ -37,7 +37,7 @@ def losses_by_size(
     )
     return Figure(
         title="Predicted Δloss against size",
-        caption="From the calibration alone, added up over the layers. Lower is better; the dot is "
+        caption="From the calibration alone, over all layers together. Lower is better; the dot is "
         "where the choice stands.",
         x=SHARES,
         y=Axis("predicted change of loss (nats per token)", low=0.0, high=1.05 * (high or 1.0)),

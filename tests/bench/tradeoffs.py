@@ -4,7 +4,8 @@ Each round, interleaved: one size never asked for before, answered from what is 
 the same by sorting and walking anew, direction by direction, as one would write it first (greedy on
 the directions of two factors, which the fast rule must lose no more than). Then what a page needs
 beside the move: reading, sorting, every curve. The same with measured losses in place of spectra,
-of which one falls at every rank and one does not. Nothing is asserted but that.
+of which one falls at every rank and one does not, each with directions over 2,048 tokens. Nothing
+is asserted but that.
 """
 
 import heapq
@@ -18,11 +19,13 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from analysis.compress.allocation.curves import Layer
+from analysis.compress.allocation.together import Directions, levels
 from jobs.calibrated import COLUMNS, Calibrated
 from jobs.linear_layers import LinearLayers
 from jobs.tradeoffs import ALLOCATIONS, FORMS, Tradeoffs
 
 LAYERS, VALUES, ROUNDS = 224, 4096, 7
+TOKENS = 2048
 
 
 def main() -> None:
@@ -59,7 +62,7 @@ def asked(loaded, objective) -> None:
 def calibrated(spectra, rough) -> Calibrated:
     """Return losses of the spectra's tails, by column of another weight; `rough` moves each."""
     random = np.random.default_rng(1)
-    rows = {}
+    rows, directions = {}, []
     for i, s in enumerate(spectra):
         tail = np.append(np.cumsum(np.square(s)[::-1])[::-1], 0.0)
         moved = tail * (1 + rough * random.random(len(tail))) if rough else tail
@@ -67,7 +70,10 @@ def calibrated(spectra, rough) -> Calibrated:
             "rows": VALUES, "cols": VALUES, "tokens": 1,
             **{name: moved * random.uniform(0.5, 2) for name in COLUMNS},
         }  # fmt: skip
-    return Calibrated("two_sided_svd", rows)
+        ranks = levels(rows[f"blocks.{i // 7}.{i % 7}"]["expected"])
+        unit = random.standard_normal((len(ranks), TOKENS)).astype(np.float16)
+        directions.append(Directions("tokens", ranks, unit))
+    return Calibrated("two_sided_svd", rows, (), tuple(directions))
 
 
 def against_naive(loaded, spectra) -> None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 ALL = 24  # ranks, up to which each is a level
 STEPS = 18  # of √2 in length: down to 1/512 of what rank 0 loses, 4e-6 of its square
 Floats = npt.NDArray[np.float64]
+Point = tuple[np.ndarray, np.ndarray]  # each layer's rank, and whether it is dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,13 @@ class Together:
             found[group.members] += group.added(rank, dense)
         return found
 
+    def totals(self, points: Sequence[Point]) -> Floats:
+        """Return the sum of `shares` at each of some points (rank (L,), dense (L,))."""
+        alone = [
+            np.where(dense, 0.0, self._own[self._start + rank]).sum() for rank, dense in points
+        ]
+        return np.asarray(alone) + sum(group.total(points) for group in self._groups)
+
 
 @dataclass(frozen=True, eq=False)
 class _Group:
@@ -110,18 +118,31 @@ class _Group:
 
     def added(self, rank: np.ndarray, dense: np.ndarray) -> Floats:
         """Return ½ E[z_l · Σ_{m≠l} z_m] of each member l."""
+        weights, square = self._of(rank, dense)
+        used = np.flatnonzero(weights)
+        unit, of_used = self.unit[used], weights[used]
+        along = unit @ (of_used @ unit) / unit.shape[1]
+        found: Floats = -0.5 * square
+        np.add.at(found, self.layer[used], 0.5 * of_used * along)
+        return found
+
+    def total(self, points: Sequence[Point]) -> Floats:
+        """Return the sum of `added` over the members, of each point."""
+        weights, squares = zip(*(self._of(*point) for point in points), strict=True)
+        z = np.stack(weights) @ self.unit
+        found: Floats = 0.5 * (np.square(z).mean(1) - np.sum(squares, axis=1))
+        return found
+
+    def _of(self, rank: np.ndarray, dense: np.ndarray) -> tuple[np.ndarray, Floats]:
+        """Return how much of each level is in Σ z (G,) float32, and E[z_l²] of each member."""
         taken = ~dense[self.members]
         at = (self.start + rank[self.members])[taken]
         weights = np.zeros(len(self.unit) + 1)  # behind the last level there is none, of weight 0
         np.add.at(weights, self.level[at], self.here[at])
         np.add.at(weights, self.level[at] + 1, self.above[at])
-        used = np.flatnonzero(weights[:-1])
-        unit, of_used = self.unit[used], weights[used]
-        along = unit @ (of_used.astype(np.float32) @ unit) / unit.shape[1]
-        found: Floats = np.zeros(len(self.members))
-        np.add.at(found, self.layer[used], 0.5 * of_used * along)
-        found[taken] -= 0.5 * self.square[at]
-        return found
+        square = np.zeros(len(self.members))
+        square[taken] = self.square[at]
+        return weights[:-1].astype(np.float32), square
 
 
 def _between(
@@ -135,7 +156,7 @@ def _between(
     gone = np.divide(low - 2 * expected, low - high, out=np.zeros_like(low), where=low != high)
     gone = np.clip(gone, 0.0, 1.0)
     here, above = (1 - gone) * np.sqrt(low), gone * np.sqrt(high)
-    cosine = (unit[index] * unit[following]).mean(1)
     own = (unit**2).mean(1)
+    cosine = np.append((unit[:-1] * unit[1:]).mean(1), own[-1])[index]
     square = here**2 * own[index] + above**2 * own[following] + 2 * here * above * cosine
     return index + first, here, above, square

@@ -105,6 +105,15 @@ def test_a_layer_by_itself_loses_what_its_curve_says_at_every_rank():
         assert share == pytest.approx(0.5 * (z[k] ** 2).mean(), rel=2**-9, abs=1e-12)
 
 
+def test_the_total_of_many_points_is_the_sum_of_the_shares_of_each():
+    found = paths(40, 5)
+    asked = together(found, ["a", "a", "b", "a", "b"])
+    draw = np.random.default_rng(3)
+    points = [(draw.integers(0, 41, 5), draw.random(5) < 0.3) for _ in range(7)]
+    sums = [asked.shares(*point).sum() for point in points]
+    assert asked.totals(points).tolist() == pytest.approx(sums, rel=1e-5)
+
+
 def test_what_is_of_other_tokens_or_of_none_is_added_up_alone():
     found = paths(8, 4)
     rank, dense = np.array([1, 2, 3, 4]), np.zeros(4, bool)
