@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from analysis.compress.trials.specs import FITS_NONE, NOT_REACHED
+from analysis.compress.trials.names import FITS_NONE, NOT_REACHED
 
 LASTING = (NOT_REACHED, FITS_NONE)
 ADVICE = "Resuming would end the same way: change what is named above, and launch that instead."

@@ -142,7 +142,10 @@ def test_what_a_failure_was_needed_for_fails_by_its_name_and_the_rest_goes_on(
     assert found.loc["factors of whitened_svd, block 1", "state"] == "failed"
     lost = found.loc["whitened_svd, 80 %, greedy, two factor"]
     assert lost["state"] == "failed"
-    assert lost["message"] == "needs factors of whitened_svd, block 1, which failed"
+    assert lost["message"] == (
+        "needs factors of whitened_svd, block 1, which failed: "
+        "factors of whitened_svd, block 1: its weight holds NaN or infinity"
+    )
     assert pd.isna(lost["unit"])
     assert found.loc["svd, 80 %, greedy, two factor", "state"] == "done"
     assert state(client, job)[:3] == ("FAILED", 5 + GROUPS - 1, 2)

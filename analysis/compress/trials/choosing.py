@@ -17,7 +17,8 @@ from analysis.compress.allocation.allocate import Allocator, exactly
 from analysis.compress.allocation.curves import Losses
 from analysis.compress.allocation.storage import costs
 from analysis.compress.registry import Option
-from analysis.compress.trials.specs import BY_HAND, NOT_REACHED, SENSITIVITY, Spec
+from analysis.compress.trials.names import NOT_REACHED
+from analysis.compress.trials.specs import BY_HAND, SENSITIVITY, Spec
 from analysis.networks.errors import BadInput
 
 ALWAYS_HELD = "what stays dense, with any compensation,"

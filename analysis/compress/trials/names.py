@@ -1,8 +1,10 @@
-"""Names of layers in a sentence."""
+"""Words that sentences about trials share: names of layers, and what no trial can be."""
 
 from collections.abc import Sequence
 
 FEW = 4
+# By these, failures that come back whenever the same is asked for are told from the others.
+NOT_REACHED, FITS_NONE = "is not reached", "fits none of the chosen layers"
 
 
 def few(names: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from analysis.compress.registry import Method
 from analysis.compress.trials.choosing import ALWAYS_HELD, SMALLEST, Budget
 from analysis.compress.trials.compensating import numbers_by_layer
 from analysis.compress.trials.factoring import together
-from analysis.compress.trials.specs import BY_HAND, FITS_NONE, Spec
+from analysis.compress.trials.names import FITS_NONE
+from analysis.compress.trials.specs import BY_HAND, Spec
 from analysis.networks.errors import BadInput
 from analysis.weights.refs import MatrixRef
 

@@ -20,8 +20,6 @@ SENSITIVITY, BY_HAND = "sensitivity", "by_hand"
 ALLOCATIONS = ("greedy", "uniform", "energy", "welore", SENSITIVITY, BY_HAND)
 FORMS = ("two_factor", "row_interpolative")
 COMPENSATIONS = ("none", "eora", "svd")
-# In the sentences for what no trial can be: by these they are told from what may go well again.
-NOT_REACHED, FITS_NONE = "is not reached", "fits none of the chosen layers"
 
 
 @dataclass(frozen=True)
