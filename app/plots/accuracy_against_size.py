@@ -1,4 +1,7 @@
-"""What trials lose against what they hold: a line for each method, the dense model, the front."""
+"""What trials lose against what they hold: a line for each method, the front, and the whole.
+
+The whole is the dense model, or the whole adapter whose trials are smaller ones.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ MEASURES = {
     "choice": "choice accuracy",
 }
 COLUMNS = {"accuracy": "accuracy", "choice": "choice_accuracy", "spearman": "score"}
+LINE = 2  # points that a front needs to be one
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,15 @@ class Measured:
     high: np.ndarray
     lost: np.ndarray
     paired: bool  # whether `lost` is in nats per token, as the windows are
+
+
+def words(trials: pd.DataFrame) -> dict[str, str]:
+    """Return what each measure and size is called of these trials."""
+    beside = trial_words.beside(trials.to_dict("records"))
+    if beside.is_dense:
+        return {**MEASURES, **SIZES}
+    own = {"delta": f"Δloss from {beside.the}", "linear": f"parameters kept of {beside.part}"}
+    return {**MEASURES, **SIZES, **own}
 
 
 def measures(trials: pd.DataFrame) -> list[str]:
@@ -67,20 +80,25 @@ def draw(trials: pd.DataFrame, measure: str, size: str, *, dominated: bool = Tru
     lines = [
         _line(name, at, shown, held, found) for name, at in _by_method(shown, np.flatnonzero(kept))
     ]
-    dense = Series("dense", np.array([dense_held]), found.value[-1:], "shuffled", "points")
+    front = _front(ends, found.value, best)
+    name = trial_words.beside(shown.to_dict("records")).name
+    dense = Series(name, np.array([dense_held]), found.value[-1:], "shuffled", "points")
+    told = name if measure == "delta" else f"{name} {quantities.digits(found.value[-1])}"
     return Figure(
         title="Accuracy against size",
-        caption=_caption(shown, int((~kept).sum())),
-        x=Axis(f"{SIZES[size]}{unit}"),
+        caption=_caption(shown, int((~kept).sum()), has_front=bool(front)),
+        x=Axis(f"{words(shown)[size]}{unit}"),
         y=_y_axis(shown, measure, found),
-        series=(_front(ends, found.value, best), *lines, dense),
-        marks=(Mark("y", float(found.value[-1]), _dense_words(measure, found), "shuffled"),),
+        series=(*front, *lines, dense),
+        marks=(Mark("y", float(found.value[-1]), told, "shuffled"),),
     )
 
 
-def _front(held: np.ndarray, value: np.ndarray, best: np.ndarray) -> Series:
+def _front(held: np.ndarray, value: np.ndarray, best: np.ndarray) -> tuple[Series, ...]:
+    """Return the line of the front; one point alone is none."""
     order = np.flatnonzero(best)[np.argsort(held[best], kind="stable")]
-    return Series("Pareto front", held[order], value[order], "front")
+    line = Series("Pareto front", held[order], value[order], "front")
+    return (line,) if len(order) >= LINE else ()
 
 
 def on_front(trials: pd.DataFrame, held: np.ndarray, found: Measured) -> np.ndarray:
@@ -180,7 +198,7 @@ def _hover(row: Mapping[str, Any]) -> str:
     said = [
         f"<b>{escape(str(row['label']))}</b>",
         f"{quantities.size(row['bytes'])} of {quantities.size(row['of_bytes'])}",
-        f"{quantities.percent(row['kept_linear'])} of the linear layers kept",
+        f"{quantities.percent(row['kept_linear'])} of {trial_words.beside([row]).part} kept",
         escape(trial_words.lost(row)),
     ]
     if quantities.known(row["perplexity"]):
@@ -189,10 +207,10 @@ def _hover(row: Mapping[str, Any]) -> str:
 
 
 def _y_axis(trials: pd.DataFrame, measure: str, found: Measured) -> Axis:
-    title = MEASURES[measure]
+    title = words(trials)[measure]
     if measure == "delta":
         lost = trials["metric"].eq("spearman").any()
-        title = "Spearman lost from dense" if lost else "Δloss from dense (nats per token)"
+        title = title.replace("Δloss", "Spearman lost") if lost else f"{title} (nats per token)"
     if measure != "perplexity":
         return Axis(title)
     ends = np.concatenate([found.value, found.low, found.high])
@@ -200,14 +218,11 @@ def _y_axis(trials: pd.DataFrame, measure: str, found: Measured) -> Axis:
     return Axis(title, log=True, low=float(ends.min()) / 1.05, high=float(ends.max()) * 1.05)
 
 
-def _dense_words(measure: str, found: Measured) -> str:
-    return "dense" if measure == "delta" else f"dense {quantities.digits(found.value[-1])}"
-
-
-def _caption(trials: pd.DataFrame, hidden: int) -> str:
+def _caption(trials: pd.DataFrame, hidden: int, *, has_front: bool) -> str:
+    rows = trials.to_dict("records")
+    front = " the Pareto front joins those that none beats by more than that;" if has_front else ""
     left = f" {hidden} that others beat are not drawn." if hidden else ""
     return (
-        "Each point is a trial with its paired 95 % interval; the Pareto front joins those that "
-        f"none beats by more than that; dashed: the dense model.{left} "
-        f"{trial_words.sources(trials.to_dict('records'))}"
+        f"Each point is a trial with its paired 95 % interval;{front} dashed: "
+        f"{trial_words.beside(rows).the}.{left} {trial_words.sources(rows)}"
     )

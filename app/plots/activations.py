@@ -40,6 +40,13 @@ class Totals:
     tokens_by_input: float | None
 
 
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have numbers: a layer that no token reached has none."""
+    if "input_dimension" not in rows or "layer" not in rows:
+        return rows.head(0)
+    return rows[rows["input_dimension"].notna()]
+
+
 def whole(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of whole layers: the others are heads."""
     return rows[_number(rows, "head").isna()]

@@ -6,7 +6,7 @@ deep blue (ColorBrewer's Blues), differences from orange through the page's own 
 
 import numpy as np
 
-from app.plots.figure import Role
+from app.plots.figure import Figure, Role, Scale, Series
 
 DASHES: dict[Role, str] = {
     "shuffled": "dash",
@@ -20,13 +20,13 @@ DASHES: dict[Role, str] = {
 }
 LIGHT: dict[Role, str] = {
     "layer": "#3b5bdb",
-    "shuffled": "#7b828a",
-    "noise": "#7b828a",
+    "shuffled": "#69717a",
+    "noise": "#69717a",
     "edge": "#c2410c",
     "energy": "#0b7a58",
     "optimal": "#a5408b",
-    "welore": "#b26a00",
-    "floor": "#7b828a",
+    "welore": "#965900",
+    "floor": "#69717a",
     "fit": "#c2410c",
     "other": "#0072b2",
     "control": "#0b7a58",
@@ -49,6 +49,12 @@ DARK: dict[Role, str] = {
 OVERLAID = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999999")
 OVERLAID_DARK = ("#56b4e9", "#e69f00", "#2bb88f", "#ff7a45", "#9aa7ff", "#e29ac4", "#bbbbbb")
 DARK_INK, PALE_INK = "#15181d", "#ffffff"
+# The page and its words, as .streamlit/config.toml has them, the quieter words of axes, and lines
+# that stay behind the data.
+PAGE, PAGE_DARK = "#ffffff", "#171614"
+WORDS, WORDS_DARK = "#15181d", "#eceae6"
+SOFT, SOFT_DARK = "#59616b", "#b8b6b0"
+GRID, GRID_DARK = "#e6e6e3", "#33312d"
 BLUES = ((0.0, "#eaf2fb"), (0.25, "#bcd7ed"), (0.5, "#6daed5"), (0.75, "#2a7ab9"), (1.0, "#08306b"))
 DIVERGING = (
     (0.0, "#a8500c"),
@@ -77,6 +83,22 @@ def overlaid(position: int, *, dark: bool) -> str:
     return colours[position % len(colours)]
 
 
+def of_series(figure: Figure, *, dark: bool) -> list[tuple[Series, str, int]]:
+    """Return each series with its colour and how often the colours have begun anew.
+
+    Layers have a colour each where there are several; all else goes by what it stands for.
+    """
+    several = sum(series.role == "layer" for series in figure.series) > 1
+    found, place = [], 0
+    for series in figure.series:
+        if several and series.role == "layer":
+            found.append((series, overlaid(place, dark=dark), place // len(OVERLAID)))
+            place += 1
+        else:
+            found.append((series, colour(series.role, dark=dark), 0))
+    return found
+
+
 def translucent(hexadecimal: str, share: float) -> str:
     """Return a colour that lets what is under it show through."""
     red, green, blue = (int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
@@ -93,6 +115,14 @@ def steps(kind: str, *, dark: bool) -> tuple[tuple[float, str], ...]:
 def brightness(scale: tuple[tuple[float, str], ...], share: float) -> float:
     """Return how bright a colour scale is at a share of its length, from 0 (black) to 1."""
     return float(np.dot(_channels(scale, share), (0.299, 0.587, 0.114)))
+
+
+def ink(scale: Scale, value: float, *, dark: bool) -> str:
+    """Return the colour of a number that can be read on the cell of its value."""
+    if np.isnan(value):
+        return PALE_INK if dark else DARK_INK
+    share = float(np.clip((value - scale.low) / (scale.high - scale.low), 0, 1))
+    return DARK_INK if brightness(steps(scale.kind, dark=dark), share) > 0.5 else PALE_INK
 
 
 def mixed(scale: tuple[tuple[float, str], ...], share: float) -> str:

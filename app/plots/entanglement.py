@@ -46,6 +46,13 @@ BY_LAYER = {
 }
 
 
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a curve: zero and failed layers have none."""
+    if "entropy" not in rows:
+        return rows.head(0)
+    return rows[rows["entropy"].notna()].drop_duplicates("label", keep="last")
+
+
 @dataclass(frozen=True, eq=False)
 class Cuts:
     """One matrix' curves over its cuts, in nats; controls are None where none was drawn."""

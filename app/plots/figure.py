@@ -65,12 +65,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scale:
-    """How values become colours: from pale to deep, or two ways from a middle."""
+    """How values become colours: from pale to deep, or two ways from a middle.
+
+    `log2`: what is coloured, from `low` to `high`, is the values' logarithm.
+    """
 
     kind: Literal["sequential", "diverging"]
     low: float
     high: float
     ticks: tuple[tuple[float, str], ...] = ()
+    log2: bool = False
 
 
 @dataclass(frozen=True, eq=False)

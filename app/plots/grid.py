@@ -13,8 +13,12 @@ from app.plots.metric import Metric, sentence, values, written
 
 # The order in which a block computes them; others follow by name.
 MODULE_ORDER = ("q", "k", "v", "qkv", "kv", "o", "gate", "up", "gate_up", "down", "fc1", "fc2")
-RATIO_TICKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 4, 8, 16)
+RATIO_TICKS = (
+    1e-6, 1e-5, 1e-4, 1e-3, 1 / 100, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5,
+    2, 4, 8, 16, 100, 1e3, 1e4, 1e5, 1e6,
+)  # fmt: skip
 WHOLE = ("whole", "flattened")
+RATIOS = ("noise", "ratio")  # scales around 1, whose colours are even in the logarithm
 VIEWS = {"whole": "whole matrices", "heads": "heads", "slices": "kernel slices"}
 
 
@@ -63,26 +67,7 @@ def coloured_by(tables: Iterable[pd.DataFrame]) -> np.ndarray:
     return found["value"].to_numpy(float)
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
-    """Return the first's prepared table with value = first - second, layer by layer."""
-    other = second.drop_duplicates("layer").set_index("layer")["value"].reindex(first["layer"])
-    table = first.copy()
-    table["value"] = first["value"].to_numpy() - other.to_numpy()
-    decimals = _decimals(coloured_by([table]))
-    table["text"] = [
-        f"{value:+z.{decimals}f}" if quantities.known(value) else quantities.NOT_KNOWN
-        for value in table["value"]
-    ]
-    table["hover"] = [
-        f"<b>{escape(layer)}</b><br>{escape(' minus '.join(names))}: {text}"
-        if quantities.known(value)
-        else f"<b>{escape(layer)}</b><br>measured in one of the two models only"
-        for layer, text, value in zip(table["layer"], table["text"], table["value"], strict=True)
-    ]
-    return table
-
-
-def _decimals(found: np.ndarray) -> int:
+def decimals(found: np.ndarray) -> int:
     """Return how many decimals show two digits of the largest number, for all of a map."""
     largest = float(np.abs(found[np.isfinite(found)]).max(initial=0.0))
     return max(0, 1 - math.floor(math.log10(largest))) if largest > 0 else 0
@@ -93,7 +78,7 @@ def maps(
 ) -> list[Figure]:
     """Return the grid of blocks and a strip of what lies outside them; or the convolutions' grid.
 
-    `scale` is a key of `metric.SCALES`, or "difference"; `colours` come from `colour_scale`;
+    `scale` is a key of `metric.SCALES`, "difference" or "ratio"; `colours` are of `colour_scale`;
     `words` stand in place of the metric's own sentence.
     """
     inside = table[table["block"].notna()]
@@ -113,13 +98,15 @@ def maps(
 def colour_scale(found: np.ndarray, scale: str) -> Scale:
     """Return the colours for these values: ratios are coloured by log2, differences evenly."""
     shown = found[np.isfinite(found)]
-    if scale == "noise":
+    if scale in RATIOS:
         reach = max([abs(math.log2(v)) for v in shown if v > 0] + [math.log2(1.1)])
-        ticks = _apart([(math.log2(t), f"{t:.2g}") for t in RATIO_TICKS], reach)
-        return Scale("diverging", -reach, reach, ticks)
+        ticks = _apart(
+            [(math.log2(t), f"{t:.2g}" if t < 100 else f"{t:.0f}") for t in RATIO_TICKS], reach
+        )
+        return Scale("diverging", -reach, reach, ticks, log2=True)
     if scale == "difference":
         reach = float(max(np.abs(shown), default=0.0)) or 1.0
-        digits = _decimals(shown)
+        digits = decimals(shown)
         ticks = tuple((t, f"{t:+.{digits}f}" if t else "0") for t in np.linspace(-reach, reach, 5))
         return Scale("diverging", -reach, reach, ticks)
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
@@ -179,7 +166,7 @@ def _figure(  # noqa: PLR0913  a grid has two axes, a quantity and its colours
 def _coloured(value: float, scale: str) -> float:
     if not quantities.known(value):
         return math.nan
-    if scale == "noise":
+    if scale in RATIOS:
         return math.log2(value) if value > 0 else math.nan
     return float(value)
 

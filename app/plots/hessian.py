@@ -26,6 +26,21 @@ DECADES = 9  # of a density that are worth a look
 ERRORS = 1.96  # standard errors in half of a 95 % interval
 
 
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a rank, each layer once."""
+    if "rank" not in rows or "layer" not in rows:
+        return rows.head(0)
+    return rows[rows["rank"].notna()].drop_duplicates("layer", keep="last")
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row in which everything that is not there is None."""
+    return {
+        str(name): None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+        for name, value in row.items()
+    }
+
+
 def by_index(row: Mapping[str, Any], name: str, wanted: Collection[str] = tuple(PARTS)) -> Figure:
     """Return |λ| by index on a log axis: H and its parts, threshold, rank and predicted rank."""
     rank = int(row["rank"])

@@ -19,8 +19,8 @@ TICKS = tuple((share, quantities.percent(share)) for share in np.linspace(0, 1, 
 COLOURED = {"rank": "rank", "kept": "parameters kept"}
 OUTPUT = {"whitened": "calibration", "heldout": "held out"}
 FEW = 16  # layers whose names can be read below their bars
-FIELDS = ("layer", "role", "block", "rows", "cols", "rank", "dense", "words", "numbers",
-          "of_numbers", "error", "whitened", "heldout", "predicted")  # fmt: skip
+FIELDS = ("layer", "role", "block", "rows", "cols", "rank", "rank_before", "dense", "words",
+          "numbers", "of_numbers", "error", "whitened", "heldout", "predicted")  # fmt: skip
 SAID = {
     "error": "error of the weights",
     "whitened": "of the output",
@@ -48,6 +48,10 @@ def maps(layers: pd.DataFrame, what: str) -> list[Figure]:
     )
     metric, scale = (RANK, "full") if what == "rank" else (SIZE, "absolute")
     table = grid.prepared(frame, metric, scale)
+    of_update = bool(frame["rank_before"].notna().any())  # which had a rank of its own
+    if what == "rank" and of_update:
+        share = frame["rank"].astype(float) / frame["rank_before"].astype(float)
+        table["value"], table["text"] = share, [quantities.percent(value) for value in share]
     if what == "kept":
         table["text"] = [quantities.percent(value) for value in table["value"]]
     # Ranks are known where a method has them; a dense layer keeps all of its own.
@@ -56,9 +60,12 @@ def maps(layers: pd.DataFrame, what: str) -> list[Figure]:
         table["value"] = np.where(frame["dense"].astype(bool), 1.0, table["value"])
     table["hover"] = [_hover(row) for row in frame.to_dict("records")]
     words = {
-        "rank": "Share of full rank that each layer keeps. Deeper blue: more is kept.",
-        "kept": "Share of its own parameters that each layer holds. Deeper blue: more is kept.",
-    }[what]
+        ("rank", False): "Share of full rank that each layer keeps.",
+        ("kept", False): "Share of its own parameters that each layer holds.",
+        ("rank", True): "Share of its own rank that each layer's update keeps.",
+        ("kept", True): "Share of its own parameters that each layer's update holds.",
+    }[what, of_update]
+    words += " Deeper blue: more is kept."
     return grid.maps(table, metric, scale, Scale("sequential", 0.0, 1.0, TICKS), words)
 
 
@@ -139,6 +146,8 @@ def _hover(row: Mapping[str, Any]) -> str:
     said = [f"<b>{escape(str(row['layer']))}</b>", quantities.shape((row["rows"], row["cols"]))]
     if bool(row["dense"]):
         said.append("left dense")
+    elif quantities.known(row["rank_before"]):
+        said.append(escape(str(row["words"])))  # with the rank before
     elif quantities.known(row["rank"]):
         full = min(row["rows"], row["cols"])
         said.append(f"rank {int(row['rank'])} of {int(full)}")

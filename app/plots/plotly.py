@@ -32,9 +32,19 @@ def render_plotly(
 ) -> go.Figure:
     """Return the plotly figure; `selected` are the layers whose cells are outlined."""
     if figure.cells is not None:
-        return draw_map(figure, figure.cells, dark=dark, selected=selected)
-    layers = [series for series in figure.series if series.role == "layer"]
-    drawn = go.Figure([_trace(s, figure, layers, dark=dark) for s in figure.series])
+        drawn = draw_map(figure, figure.cells, dark=dark, selected=selected)
+    else:
+        drawn = _curves(figure, dark=dark, height=height)
+    # Streamlit's own grey of a light page's axes has a contrast of 3.7 to 1.
+    soft = colours.SOFT_DARK if dark else colours.SOFT
+    words = {"tickfont": {"color": soft}, "title": {"font": {"color": soft}}}
+    drawn.update_xaxes(words).update_yaxes(words)
+    drawn.update_traces({"colorbar": words}, {"type": "heatmap"})
+    return drawn
+
+
+def _curves(figure: Figure, *, dark: bool, height: int) -> go.Figure:
+    drawn = go.Figure([_trace(*found) for found in colours.of_series(figure, dark=dark)])
     drawn.update_layout(
         height=height,
         margin={"l": 70, "r": 10, "t": 34 if len(figure.series) > 1 else 12, "b": 48},
@@ -49,12 +59,7 @@ def render_plotly(
     return drawn
 
 
-def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) -> Any:
-    place = next((i for i, layer in enumerate(layers) if layer is series), 0)
-    several = len(layers) > 1 and series.role == "layer"
-    colour = (
-        colours.overlaid(place, dark=dark) if several else colours.colour(series.role, dark=dark)
-    )
+def _trace(series: Series, colour: str, turn: int) -> Any:
     if series.kind == "bars":
         return go.Bar(
             name=escape(series.name),
@@ -65,7 +70,7 @@ def _trace(series: Series, figure: Figure, layers: list[Series], *, dark: bool) 
             **(_hovered(series) if series.hover else {}),
         )
     if series.kind in ("points", "joined"):
-        return _points(series, colour, SYMBOLS[place // len(colours.OVERLAID) % len(SYMBOLS)])
+        return _points(series, colour, SYMBOLS[turn % len(SYMBOLS)])
     if series.kind == "band":
         return _band(series, colour)
     x, y = (series.x, series.y) if series.kind == "line" else _staircase(series)

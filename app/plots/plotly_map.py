@@ -1,15 +1,14 @@
 """A map of cells that can be clicked, in plotly."""
 
 from collections.abc import Collection
-from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.plots import colours
+from app.plots import colours, ticks
 from app.plots.figure import Axis, Cells, Figure
-from app.plots.plotly_axes import axis_settings
+from app.plots.plotly_axes import axis_settings, written
 
 MOST_WRITTEN_COLUMNS = 14
 FEWEST_COLUMNS = 6  # a strip of one layer is a cell, not a bar
@@ -61,13 +60,12 @@ def _row_height(rows: int, *, dense: bool) -> int:
 
 def _small_names(axis: Axis, pixels: int) -> dict[str, Any]:
     """Return an axis with as many names as there is room for, and the last, which may differ."""
-    settings = axis_settings(axis, most=max(1, pixels // SMALL_PITCH))
-    last = len(axis.names) - 1
-    if last >= 0 and last not in settings["tickvals"]:
-        settings["tickvals"] = [*settings["tickvals"], last]
-        settings["ticktext"] = [*settings["ticktext"], escape(axis.names[last], quote=False)]
-    return settings | (
-        {"tickfont": {"size": SMALL_PRINT}} if last * 2 * SMALL_PITCH > pixels else {}
+    most, last = max(1, pixels // SMALL_PITCH), len(axis.names) - 1
+    found = ticks.with_last(axis, most)
+    return (
+        axis_settings(axis, most)
+        | (written(found) if found else {})
+        | ({"tickfont": {"size": SMALL_PRINT}} if last * 2 * SMALL_PITCH > pixels else {})
     )
 
 
@@ -127,7 +125,10 @@ def _targets(cells: Cells, *, dark: bool) -> go.Scatter:
         y=[row for row, _ in at],
         mode="markers+text",
         text=[cells.text[place] if few else "" for place in at],
-        textfont={"size": 12, "color": [_ink(cells, place, dark=dark) for place in at]},
+        textfont={
+            "size": 12,
+            "color": [colours.ink(cells.scale, cells.colour[place], dark=dark) for place in at],
+        },
         marker={"symbol": "square", "size": 26, "color": "rgba(0,0,0,0)"},
         customdata=[[cells.names[place]] for place in at],
         hovertext=[cells.hover[place] for place in at],
@@ -136,16 +137,6 @@ def _targets(cells: Cells, *, dark: bool) -> go.Scatter:
         unselected={"marker": {"opacity": 0}},
         showlegend=False,
     )
-
-
-def _ink(cells: Cells, place: tuple[int, int], *, dark: bool) -> str:
-    """Return the colour of a number that can be read on its cell."""
-    value, scale = cells.colour[place], cells.scale
-    if np.isnan(value):
-        return colours.PALE_INK if dark else colours.DARK_INK
-    share = np.clip((value - scale.low) / (scale.high - scale.low), 0, 1)
-    pale = colours.brightness(colours.steps(scale.kind, dark=dark), float(share)) > 0.5
-    return colours.DARK_INK if pale else colours.PALE_INK
 
 
 def _outlines(at: np.ndarray) -> list[dict[str, Any]]:

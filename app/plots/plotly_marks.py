@@ -5,24 +5,21 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from app.plots import colours
+from app.plots import colours, placing
 from app.plots.figure import Figure, Mark
-
-CROWDED = 0.7  # share of the width from where an upright line would cross a level's words
 
 
 def draw_marks(drawn: go.Figure, figure: Figure, *, dark: bool) -> None:
     """Draw the straight lines; the words of upright ones step down so that none covers another."""
-    upright = sorted((m for m in figure.marks if m.axis == "x"), key=lambda m: m.at)
-    middle = _middle(figure)
-    for step, mark in enumerate(upright):
+    middle = placing.middle(figure)
+    for step, mark in enumerate(placing.upright(figure)):
         _line(drawn, mark, dark=dark)
         down = 0.068 * step
         y = 1.0 - down if figure.words == "top" else 0.08 + down
         _upright_words(drawn, mark, figure, dark=dark, y=y, left=mark.at > middle)
     for mark in (m for m in figure.marks if m.axis == "y"):
         _line(drawn, mark, dark=dark)
-        _level_words(drawn, mark, figure, _free_end(figure, upright), dark=dark)
+        _level_words(drawn, mark, figure, placing.free_end(figure), dark=dark)
 
 
 def _line(drawn: go.Figure, mark: Mark, *, dark: bool) -> None:
@@ -62,26 +59,3 @@ def _style(mark: Mark, *, dark: bool) -> dict[str, Any]:
 
 def _placed(at: float, *, log: bool) -> float:
     return float(np.log10(at)) if log else at
-
-
-def _free_end(figure: Figure, upright: list[Mark]) -> float | None:
-    """Return the first upright line that the words of a level would run into at the right."""
-    low, high = _ends(figure)
-    if high <= low:
-        return None
-    crossed = [mark.at for mark in upright if (mark.at - low) / (high - low) > CROWDED]
-    return min(crossed, default=None)
-
-
-def _middle(figure: Figure) -> float:
-    """Return the x beyond which words stand to the left of their line."""
-    low, high = _ends(figure)
-    return float(np.sqrt(low * high)) if figure.x.log and low > 0 else (low + high) / 2
-
-
-def _ends(figure: Figure) -> tuple[float, float]:
-    """Return the smallest and the largest x of the curves."""
-    shown = [series.x for series in figure.series if len(series.x)]
-    if not shown:
-        return 0.0, 0.0
-    return min(float(x.min()) for x in shown), max(float(x.max()) for x in shown)

@@ -1,12 +1,14 @@
 """A figure on a page: its title, the sentence that says what is seen, the drawing."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
 
 from app.plots.figure import Figure
 from app.plots.plotly import render_plotly
+from app.views.parts import figure_menu
 
 Card = tuple[str, str, str, str]  # title, value, what stands beside it, help: all markdown
 BARE = {"displayModeBar": False, "scrollZoom": False}
@@ -42,8 +44,13 @@ def cards(found: Iterable[Card], width: int | None = None) -> None:
 
 def draw(figure: Figure, key: str, *, height: int = 380) -> None:
     """Draw a figure without its title."""
-    drawn = render_plotly(figure, dark=dark(), height=height)
-    st.plotly_chart(drawn, key=key, config=BARE, alt=f"{figure.title}. {figure.caption}")
+    with _beside_menu(figure, key):
+        st.plotly_chart(
+            render_plotly(figure, dark=dark(), height=height),
+            key=key,
+            config=BARE,
+            alt=f"{figure.title}. {figure.caption}",
+        )
 
 
 def draw_map(
@@ -57,14 +64,23 @@ def draw_map(
         if any(names):
             opened([name for name in names if name])
 
-    st.plotly_chart(
-        render_plotly(figure, dark=dark(), selected=selected),
-        key=key,
-        on_select=clicked,
-        selection_mode="points",
-        config=BARE,
-        alt=f"{figure.title}. {figure.caption}",
-    )
+    with _beside_menu(figure, key):
+        st.plotly_chart(
+            render_plotly(figure, dark=dark(), selected=selected),
+            key=key,
+            on_select=clicked,
+            selection_mode="points",
+            config=BARE,
+            alt=f"{figure.title}. {figure.caption}",
+        )
+
+
+@contextmanager
+def _beside_menu(figure: Figure, key: str) -> Iterator[None]:
+    """Stand what is drawn within beside the menu of its files."""
+    with st.container(horizontal=True, gap=None):
+        yield
+        figure_menu.draw(figure, key, dark=dark())
 
 
 def _name(customdata: Any) -> str:
