@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs import errors, home, text
-from jobs.commands import analyze, arguments, models, sample, status
+from jobs.commands import analyze, arguments, models, report, sample, status
 from jobs.errors import JobError
 from jobs.states import DEVICES
 from store.errors import StoreError
@@ -122,6 +122,18 @@ def _add_reading(commands: Any) -> None:
     rows.add_argument("--format", choices=formats, default="table")
     rows.add_argument("--out", metavar="FILE", help="write to a file; parquet needs one")
     rows.set_defaults(run=status.results)
+    told = commands.add_parser("report", help="what was measured of a model, as one file to send")
+    told.add_argument("model", metavar="MODEL", help="a registered name")
+    told.add_argument(
+        "--jobs", nargs="+", metavar="ID",
+        help="jobs to report (default: the newest finished one of each analysis)",
+    )  # fmt: skip
+    told.add_argument(
+        "--format", choices=list(report.FORMATS), help="default: by the ending of FILE"
+    )
+    told.add_argument("--out", required=True, metavar="FILE", help="where to write it")
+    told.add_argument("--force", action="store_true", help="overwrite FILE where it exists")
+    told.set_defaults(run=report.report)
 
 
 def _terminated(number: int, _frame: Any) -> None:

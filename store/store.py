@@ -116,6 +116,7 @@ class Store:
     finish_unit = _write_at(_units.finish_unit)
     units = _read(_units.units)
     known_units = _read(_units.known_units)
+    records = _read(_units.records)
     attempts = _read(_units.attempts)
     artifacts = _read(_units.artifacts)
 

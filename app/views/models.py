@@ -14,6 +14,7 @@ from jobs.errors import JobError
 INSPECTED = "inspected model"
 LETTER = 8  # pixels in a table, or less
 PROFILE_PAGE, ANALYSES_PAGE = "views/rank_profile.py", "views/analyses.py"
+COMPRESSION_PAGE = "views/compression.py"
 
 
 def page() -> None:
@@ -86,6 +87,8 @@ def _inside(client: Any, models: pd.DataFrame) -> None:
             st.switch_page(PROFILE_PAGE, query_params={"model": name})
         if st.button("Launch an analysis", icon=":material/play_arrow:"):
             st.switch_page(ANALYSES_PAGE, query_params={"model": name})
+        if st.button("Compress it", icon=":material/compress:"):
+            st.switch_page(COMPRESSION_PAGE, query_params={"model": name})
 
 
 def _header(row: Mapping[str, Any], tensors: pd.DataFrame) -> None:

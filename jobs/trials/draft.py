@@ -13,6 +13,7 @@ from jobs.trials.groups import Groups
 from jobs.trials.settings import Settings
 
 Tasks = Mapping[str, Task]  # by group
+BASE = "base alone"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +58,15 @@ class Draft:
             )
         return found
 
-    def evaluation(self) -> Task:
-        """Add the measurement of the dense model."""
+    def evaluation(self, whole: str) -> Task:
+        """Add the measurement of the model that trials stand beside, which `whole` names."""
         own = self.settings.some(settings_of.EVALUATION)
-        return self._add("evaluation", "dense model", own, [], {})
+        return self._add("evaluation", whole, own, [], {})
+
+    def base(self) -> Task:
+        """Add the measurement of an update's base without it."""
+        own = self.settings.some(settings_of.EVALUATION)
+        return self._add("evaluation", BASE, own, [BASE], {"alone": True})
 
     def control(self) -> Task:
         """Add the dense model that is trained for as many steps as a trial is."""

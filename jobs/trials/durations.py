@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.compress.trials.specs import SENSITIVITY
 from analysis.networks.positions import positions
+from jobs.trials.draft import BASE
 from jobs.trials.groups import run_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def planned(asked: "Asked", settings: Mapping[str, Any]) -> Iterator[Planned]:
     """Give the stages of a job under some settings, which may be those of an earlier one."""
     counts = _Counts(asked, settings)
     if asked.specs:
-        yield Planned("evaluation", "dense model", counts.evaluation)
+        yield Planned("evaluation", asked.whole, counts.evaluation)
+    if asked.of_updates:
+        yield Planned("evaluation", BASE, counts.evaluation)
     if asked.calibrated:
         for run in asked.groups.runs(asked.given.gradient):
             label = f"calibration of {run_name(run)}"

@@ -19,6 +19,7 @@ OF_UPDATES = ("trial", "export")  # what may be asked for of an adapter, or of a
 SUBJECTS = {"trial": "a trial is", "export": "a trial is", "activations": "a calibration is"}
 BY_LOSS = ("gradient", "squared")  # what a method may need, that only a backward pass gives
 STATISTICS = ("gram", *BY_LOSS)
+WHOLE = lora_fits.WHOLE
 
 
 def check_model(source: Any, what: str) -> None:

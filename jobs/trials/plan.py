@@ -89,6 +89,16 @@ class Asked:
         return f"{self.request.analysis['name']} of {self.source.name}"
 
     @property
+    def of_updates(self) -> bool:
+        """Say whether trials are of what changes another model."""
+        return any(map(fits.of_update, self.specs))
+
+    @property
+    def whole(self) -> str:
+        """Return what trials are measured beside, as the stage that measures it is called."""
+        return fits.WHOLE[self.source.kind] if self.of_updates else "dense model"
+
+    @property
     def methods(self) -> dict[str, int]:
         """Return the methods by which layers are decomposed, with their versions."""
         if self.specs:
@@ -131,7 +141,9 @@ def _trials(draft: Draft, asked: Asked, chosen: str = "") -> list[Task]:
 
 
 def _common(draft: Draft, asked: Asked) -> dict[str, Any]:
-    before: dict[str, Any] = {"dense": draft.evaluation()}
+    before: dict[str, Any] = {"dense": draft.evaluation(asked.whole)}
+    if asked.of_updates:
+        before["alone"] = draft.base()
     if asked.calibrated:
         before["calibrated"] = draft.calibrations()
     if asked.given.recovery_steps:

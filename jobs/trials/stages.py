@@ -95,9 +95,11 @@ def _factors(call: Call) -> Iterable[Any]:
 
 
 def _evaluation(call: Call) -> Iterable[Any]:
+    from analysis.compress.lora.worth import base_stage
     from analysis.compress.trials.measuring import evaluation_stage
 
-    return evaluation_stage(call.opened, call.params, call.folder, call.report)
+    stage = base_stage if call.data.get("alone") else evaluation_stage
+    return stage(call.opened, call.params, call.folder, call.report)
 
 
 def _control(call: Call) -> Iterable[Any]:
@@ -148,6 +150,7 @@ def _trial(call: Call) -> Iterator[Any]:
         call,
         Spec.from_dict(call.data["spec"]),
         control=call.folder_of("control", call.data.get("control")),
+        base=call.folder_of("evaluation", call.data.get("alone")),
         sensitivity=call.folders_of("sensitivity", call.data.get("sensitivity", {})),
         weights=draft if saves else None,
     )

@@ -105,11 +105,12 @@ def factor_methods(cursor: Cursor, model: str) -> pa.Table:
 
 
 def trials(cursor: Cursor, model: str) -> pa.Table:
-    """Return every trial of a model's jobs that ended, each once, the newest first.
+    """Return every trial of a model's jobs that ended, each once, the newest job's first.
 
     Columns: job and number (of the first job that has it, an export only where there is no other:
-    a trial keeps its name), label, unit, state (done or failed), message, finished, seconds, then
-    every column of `result_trial`, null where it failed.
+    a trial keeps its name), place (among the trials that the job was asked for, from 1), label,
+    unit, state (done or failed), message, finished, seconds, then every column of `result_trial`,
+    null where it failed. Those of one job are in the order of their places.
     """
     found = [name for name in arrow.columns(cursor, TRIAL) if name not in (*KEY, *OF_UNIT)]
     columns = "".join(f", r.{arrow.quoted(name)}" for name in found)
@@ -119,16 +120,19 @@ def trials(cursor: Cursor, model: str) -> pa.Table:
         f"""with linked as (
             select j.id as job, j.number, ju.label, ju.unit, u.state,
                 coalesce(nullif(u.message, ''), ju.message, '') as message, u.finished, u.seconds,
-                ju.position
+                (select count(*) from job_unit o left join unit v on v.key = o.unit
+                where o.job = j.id and o.position <= ju.position
+                    and coalesce(v.analysis, o.analysis, j.analysis) = 'trial') as place
             from job_unit ju join job j on j.id = ju.job join unit u on u.key = ju.unit
             where j.model = $model and u.analysis = 'trial'
             qualify row_number() over (
                 partition by ju.unit
                 order by j.analysis = 'export', j.number, ju.position, ju.label) = 1
         )
-        select t.job, t.number, t.label, t.unit, t.state, t.message, t.finished, t.seconds{columns}
+        select t.job, t.number, t.place, t.label, t.unit, t.state, t.message, t.finished,
+            t.seconds{columns}
         from linked t {rows}
-        order by t.number desc, t.finished desc, t.position desc, t.label""",
+        order by t.number desc, t.place, t.label""",
         model=model,
     )
 

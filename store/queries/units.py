@@ -99,6 +99,19 @@ def known_units(cursor: Cursor, keys: Sequence[str]) -> pa.Table:
     )
 
 
+def records(cursor: Cursor, keys: Sequence[str]) -> pa.Table:
+    """Return what stored units were made of and with: key, analysis, inputs, versions, device.
+
+    `inputs` and `versions` are JSON text; `finished` and `seconds` say when and for how long.
+    """
+    return arrow.select(
+        cursor,
+        f"""select key, analysis, inputs, versions, device, finished, seconds
+        from unit where key in ({KEYS}) order by key""",
+        keys=list(keys),
+    )
+
+
 def attempts(cursor: Cursor, keys: Sequence[str]) -> pa.Table:
     """Return how often each of these units was started (unit, count), where it ever was."""
     return arrow.select(

@@ -125,7 +125,7 @@ def test_an_adapter_is_asked_for_no_allocation_and_no_form(offered, opened, monk
     assert not at.exception
     assert at.multiselect(key="methods").value == ["lora_shrink"]
     assert not {"allocations", "forms"} & {box.key for box in at.multiselect}
-    assert "an update stays an adapter" in words(at)
+    assert "An adapter stays an adapter" in words(at)
     assert not at.text_input(key="kept").disabled
     at.number_input(key="trial.lora_shrink.rank").set_value(2).run()
     assert at.text_input(key="kept").disabled

@@ -1,14 +1,20 @@
 """An adapter shrunk from the command line, by the real stages, and what is then on disk."""
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from analysis.compress.trials.row import Row
 from analysis.networks.opened import OpenedModel
 from jobs.__main__ import main
+from jobs.commands import trial_table
 from tests.analysis.compress.test_lora import adapted
 from tests.analysis.tiny_transformers import SIZES, tiny
 from tests.analysis.weights import adapters
@@ -29,6 +35,21 @@ def adapter(tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
+def test_a_row_of_before_there_were_notes_is_listed_without_them() -> None:
+    row: dict[str, Any] = dict.fromkeys(f.name for f in fields(Row)) | {
+        "label": "svd, 50 %", "status": "done", "method": "svd", "allocation": "", "form": "",
+        "compensation": "none", "metric": "loss", "bytes": 10, "of_bytes": 20, "warnings": "",
+        "kept_linear": 0.5, "kept_model": 0.6,
+    }  # fmt: skip
+    absent = dict.fromkeys(("notes", "beside", "base_score", "worth"), float("nan"))
+    for old in (row | absent, {name: row[name] for name in row if name not in absent}):
+        said = "\n".join(trial_table.lines(pd.DataFrame([old])))
+        assert "kept (linears)" in said
+        assert "dense: 20 B" in said
+        assert "nan" not in said
+        assert "base alone" not in said
+
+
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize("form", ["factored", "merged"])
 def test_a_shrunk_adapter_is_measured_and_written(
@@ -43,7 +64,16 @@ def test_a_shrunk_adapter_is_measured_and_written(
     assert main([*words.split(), *texts, *more]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "lora shrink, uniform 50.0% " in said
-    assert "warning: Shares are of the " in said
+    assert "note: Shares are of the " in said
+    assert "kept (adapter)" in said
+    assert "whole adapter: " in said
+    assert "dense" not in said.replace("dense-size", "")
+    # The base alone is measured too, once, and is another model than the whole adapter.
+    told = r"whole adapter: [^,]*, perplexity ([\d.]+) base alone: perplexity ([\d.]+), Δloss [+-]"
+    found = re.search(told, said)
+    assert found is not None
+    whole_one, alone = found.groups()
+    assert float(whole_one) != float(alone)
     ids = torch.from_numpy(np.load(adapter.parent / "ids.npy")[None, :16])
     with torch.no_grad():
         if form == "merged":

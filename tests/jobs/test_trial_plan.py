@@ -177,7 +177,7 @@ def test_activations_share_the_calibration_of_trials(
     assert list(client.store.results(job)["label"]) == ["activations"]
 
 
-def test_a_trial_of_an_update_needs_the_dense_loss_alone(
+def test_trials_of_an_update_need_its_loss_and_that_of_its_base_and_share_both(
     client: Client, model: Path, tmp_path: Path, made: MadeUp
 ) -> None:
     tuned = tiny.save(tmp_path / "tuned", seed=3)
@@ -195,7 +195,8 @@ def test_a_trial_of_an_update_needs_the_dense_loss_alone(
         assert words in predict(client, pair, **asked, **more)["refused"]
     job = client.submit(pair, "trial", asked)
     assert client.job(job)["state"] == "DONE"
-    assert made.kinds() == {"evaluation": 1, "trial": 3}
+    assert made.kinds() == {"evaluation": 2, "trial": 3}
+    assert set(made.labels()) > {"whole update", "base alone"}
     assert list(client.store.results(job)["label"])[-3:] == [
         "lora_extract, 20 %", "lora_extract, 10 %", "lora_extract:rank=2",
     ]  # fmt: skip

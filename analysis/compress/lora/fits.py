@@ -9,6 +9,7 @@ from analysis.weights.source import Source
 from analysis.weights.updates import of_the_whole
 
 FITTING = {"adapter": "lora_shrink", "delta": "lora_extract"}
+WHOLE = {"adapter": "whole adapter", "delta": "whole update"}  # what a trial is measured beside
 
 
 def check(opened: OpenedModel, spec: Spec, params: Any) -> None:

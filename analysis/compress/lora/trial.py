@@ -21,9 +21,11 @@ import torch
 from torch import nn
 
 from analysis.compress.lora.adapter import adapter_bytes, stored
-from analysis.compress.lora.fits import check, chosen
+from analysis.compress.lora.fits import WHOLE, check, chosen
 from analysis.compress.lora.merge import add, base_of
 from analysis.compress.lora.reduce import Reduced, write_adapter
+from analysis.compress.lora.told import LISTED, base_name, is_shrunk, left_out, of_sizes
+from analysis.compress.lora.worth import Worth
 from analysis.compress.trials.assembling import LayerResult
 from analysis.compress.trials.choosing import Choice
 from analysis.compress.trials.comparing import Comparison, continuations
@@ -37,11 +39,9 @@ from analysis.evaluate.flops import linear_flops
 from analysis.evaluate.size import model_numbers
 from analysis.networks.errors import BadInput
 from analysis.registry import Report
-from analysis.weights import hub
 from analysis.weights.source import Source
 
 STEPS = 3
-LISTED = 4  # tensors that are named in a warning
 MERGED = "merged: same shapes"
 
 
@@ -61,6 +61,9 @@ class UpdateResult(LayerResult):
 @dataclass(frozen=True, eq=False)
 class UpdateComparison(Comparison):
     """A smaller adapter beside the whole update; `sizes` has the model's "numbers" too."""
+
+    reduced: Reduced
+    worth: Worth | None  # None: the base was not measured
 
     def _asked(self) -> dict[str, Any]:
         _, params = self.given.spec.parsed()
@@ -84,10 +87,21 @@ class UpdateComparison(Comparison):
     def _speed(self) -> dict[str, Any]:
         return super()._speed() | {"speed_at": MERGED}
 
+    def _described(self) -> dict[str, Any]:
+        return {
+            **super()._described(),
+            "beside": WHOLE[self.given.opened.source.kind],
+            "notes": "\n".join(of_sizes(self.given, self.reduced)),
+            **(self.worth.columns() if self.worth else {}),
+        }
+
     def _warnings(self) -> list[str]:
         said = [*self.made.warnings, *self.after.warnings]
         if self.sizes["bytes"] > self.sizes["of_bytes"]:
             said.append("The adapter's file is larger than what it stands for.")
+        source = self.given.opened.source
+        if self.worth is not None:
+            said += self.worth.warnings(WHOLE[source.kind], base_name(source))
         return said
 
 
@@ -112,13 +126,16 @@ def compare_update(given: Given, report: Report) -> UpdateComparison:
     texts = continuations(opened, params.evaluate, whole, made)
     if given.weights is not None:
         report(2, STEPS, "saving")
-        said = record(given, made, dense) | {"base": _name(opened.source)}
+        said = record(given, made, dense) | {"base": base_name(opened.source)}
         write_adapter(
-            given.weights, reduced.factors, _name(opened.source), said,
+            given.weights, reduced.factors, base_name(opened.source), said,
             conv1d=reduced.conv1d, dtype=dtype,
         )  # fmt: skip
     sizes = _sizes(given, reduced, made, base_numbers)
-    return UpdateComparison(given, made, dense, after, after, (), sizes, None, texts)
+    worth = Worth.of(given.base, dense, params.seed) if given.base is not None else None
+    return UpdateComparison(
+        given, made, dense, after, after, (), sizes, None, texts, reduced, worth
+    )
 
 
 def _reduced(given: Given, dtype: torch.dtype) -> Reduced:
@@ -165,7 +182,7 @@ def _made(
     _, params = given.spec.parsed()
     # What is left of a uniform budget goes by each module's own energy too.
     counted = "" if params.rank else {"uniform": "relative"}.get(params.budget, params.budget)
-    choice, said = Choice(objective=counted), _warnings(given, reduced)
+    choice, said = Choice(objective=counted), left_out(reduced)
     return Made(network, {}, [], results, choice, dtype, 0, None, said)
 
 
@@ -176,38 +193,11 @@ def _lost(path: str, network: nn.Module, whole: nn.Module) -> float:
     return lost / norm if norm else 0.0
 
 
-def _warnings(given: Given, reduced: Reduced) -> list[str]:
-    count, name = f"{reduced.numbers_before:,}", _name(given.opened.source)
-    some = "" if chosen(given.opened) is None else "chosen layers of the "
-    if _is_shrunk(given):
-        said = [
-            f"Shares are of the {count} numbers of the {some}adapter before it was shrunk, bytes "
-            f"of its file; the whole model is {name} and the adapter."
-        ]
-    else:
-        said = [
-            f"Shares are of the {count} numbers of the {some}matrices that differ from {name}, "
-            f"bytes of these as stored; the whole model is {name} and the adapter, beside {name} "
-            "alone."
-        ]
-    if reduced.numbers_beside:
-        said.append(
-            f"Layers that were not chosen keep all of their updates: {reduced.numbers_beside:,} "
-            "numbers in the adapter and in the whole model, and in no share."
-        )
-    if not reduced.skipped:
-        return said
-    named = "; ".join(f"{tensor} ({why})" for tensor, why in reduced.skipped[:LISTED])
-    more = len(reduced.skipped) - LISTED
-    rest = f"; and {more} more" if more > 0 else ""
-    return [*said, f"No LoRA carries these, which have the base's values: {named}{rest}."]
-
-
 def _sizes(given: Given, reduced: Reduced, made: Made, base: int) -> dict[str, int]:
     source = given.opened.source
     flops = linear_flops(made.network, sorted({row.module for row in reduced.rows if row.chosen}))
     before, of_numbers = sum(row.of_numbers for row in reduced.rows), base
-    if _is_shrunk(given):
+    if is_shrunk(given):
         of_numbers = base + before
         of_bytes = sum(Path(file).stat().st_size for file in {t.file for t in source.stored})
     else:
@@ -222,19 +212,8 @@ def _sizes(given: Given, reduced: Reduced, made: Made, base: int) -> dict[str, i
     }
 
 
-def _is_shrunk(given: Given) -> bool:
-    return given.spec.parsed()[0].updates == ("adapter",)
-
-
 def _dtype(source: Source, asked: str) -> torch.dtype:
     """Return the dtype of the adapter's file: float32, or that of what training left."""
     found = getattr(torch, source.dtype, torch.float32)
     own = asked == "stored" and found.is_floating_point
     return found if own else torch.float32
-
-
-def _name(source: Source) -> str:
-    """Return what the written adapter calls its base: a hub id, or a folder's name."""
-    assert source.base is not None
-    origin = source.base.origin
-    return origin if hub.looks_like_id(origin) and not Path(origin).exists() else source.base.name

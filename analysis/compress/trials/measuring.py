@@ -44,10 +44,14 @@ def settings_of(params: Any) -> Settings:
 
 
 def evaluation_stage(
-    opened: OpenedModel, params: Any, folder: Path, report: Report
+    opened: OpenedModel,
+    params: Any,
+    folder: Path,
+    report: Report,
+    network: nn.Module | None = None,
 ) -> Iterator[EvaluationRow]:
-    """Yield what the dense model comes to, and keep all of it in `folder`."""
-    found = evaluate(opened, opened.network(), settings_of(params), report)
+    """Yield what the dense model comes to, or `network`, and keep all of it in `folder`."""
+    found = evaluate(opened, network or opened.network(), settings_of(params), report)
     _write(folder, EVALUATION, found.to_dict())
     yield _row(found)
 

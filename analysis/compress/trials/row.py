@@ -114,3 +114,31 @@ class Row:
     record: str = field(
         metadata={"title": "Record", "help": "JSON as in trial.json: settings, hashes, versions"}
     )
+    beside: str = field(
+        default="dense",
+        metadata={
+            "title": "Beside",
+            "help": "what it is measured beside: dense, or a whole adapter or update that was made "
+            "smaller; `dense_` and `of_` columns are of that",
+        },
+    )
+    notes: str = field(
+        default="", metadata={"title": "Notes", "help": "what sizes are of, one a line"}
+    )
+    base_score: float | None = field(
+        default=None,
+        metadata={"title": "Score of the base", "help": "without any of an update, same windows"},
+    )
+    worth: float | None = field(
+        default=None,
+        metadata={
+            "title": "Worth of the update",
+            "help": "by how much the base alone is worse than the whole (nats per token)",
+        },
+    )
+    worth_low: float | None = field(
+        default=None, metadata={"title": "Worth low", "help": "paired 95 % interval"}
+    )
+    worth_high: float | None = field(
+        default=None, metadata={"title": "Worth high", "help": "paired 95 % interval"}
+    )

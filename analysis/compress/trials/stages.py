@@ -113,6 +113,7 @@ class Given:
     statistics: Mapping[str, Path]  # group to the folder of its statistics; {}: none were needed
     dense: Path  # the folder of its evaluation
     control: Path | None = None
+    base: Path | None = None  # the folder of the base's evaluation, beside an update's
     sensitivity: Mapping[str, Path] = field(default_factory=dict)
     weights: Path | None = None  # where the result is saved; None: not
     record: Mapping[str, Any] = field(default_factory=dict)  # hashes, date, name of the model

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.views.parts.chart import plain
 
+CODE = "`"
 LENGTH = 200  # of a message that is shown where it happened; logs hold the whole
 
 
@@ -25,7 +26,18 @@ def short(sentence: str, length: int = LENGTH) -> str:
 
 def failed(sentence: str) -> None:
     """Show what went wrong, as the one sentence it was raised with."""
-    st.error(plain(sentence), icon=":material/error:")
+    st.error(_with_code(sentence), icon=":material/error:")
+
+
+def _with_code(sentence: str) -> str:
+    """Return a sentence as markdown: what stands between backticks as code, the rest as it is."""
+    parts = sentence.split(CODE)
+    if len(parts) % 2 == 0:  # one stands alone: it belongs to a name
+        return plain(sentence)
+    return "".join(
+        f"{CODE}{part}{CODE}" if at % 2 and part.strip() else plain(part)
+        for at, part in enumerate(parts)
+    )
 
 
 def broken(files: Mapping[str, str]) -> None:

@@ -217,7 +217,7 @@ def test_layers_that_were_not_chosen_keep_their_updates(adapter, tmp_path, metho
         assert row.of_linear_numbers == sum(before[names[layer]].numel() for layer in chosen)
     assert row.model_numbers == sum(p.numel() for p in tiny("llama").parameters()) + held
     assert row.bytes == (tmp_path / "out" / "adapter_model.safetensors").stat().st_size
-    assert f"keep all of their updates: {held - row.linear_numbers:,} numbers" in row.warnings
+    assert f"keep all of their updates: {held - row.linear_numbers:,} numbers" in row.notes
 
 
 def test_a_share_is_of_the_chosen_layers_and_spent_on_them(adapter):
@@ -315,8 +315,9 @@ def test_a_whole_difference_is_the_tuned_model(family, tmp_path):
     base = sum(p.numel() for p in tiny(family).parameters())
     assert row.kept_model == pytest.approx((base + row.linear_numbers) / base)
     assert len(json.loads(row.layers)) == 3  # what training left alone is not there
-    assert "matrices that differ from base" in row.warnings
-    assert "\n" not in row.warnings
+    assert "matrices that differ from base" in row.notes
+    assert "\n" not in row.notes
+    assert (row.beside, row.warnings) == ("whole update", "")
 
 
 def test_what_no_lora_carries_has_the_bases_values(tmp_path):

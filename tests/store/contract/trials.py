@@ -159,18 +159,38 @@ class TrialsContract:
         tried(fresh_store, "a", {"svd, 80 %": 0.1, "svd, 60 %": 0.2})
         tried(fresh_store, "b", {"asvd, 80 %": 0.3})
         found = fresh_store.trials("tiny")
-        head = "job number label unit state message finished seconds method delta nats"
+        head = "job number place label unit state message finished seconds method delta nats"
         assert found.column_names == head.split()
         rows = found.to_pylist()
-        assert [(row["job"], row["number"], row["label"], row["delta"]) for row in rows] == [
-            ("b", 2, "asvd, 80 %", 0.3),
-            ("a", 1, "svd, 60 %", 0.2),
-            ("a", 1, "svd, 80 %", 0.1),
+        names = ("job", "number", "place", "label", "delta")
+        assert [tuple(row[name] for name in names) for row in rows] == [
+            ("b", 2, 1, "asvd, 80 %", 0.3),
+            ("a", 1, 1, "svd, 80 %", 0.1),
+            ("a", 1, 2, "svd, 60 %", 0.2),
         ]
         assert rows[0]["unit"] == "b asvd, 80 %"
         assert rows[0]["nats"] == [1.0, 2.0]
         assert (rows[0]["state"], rows[0]["seconds"]) == ("done", 0.25)
         assert rows[0]["finished"] > 0
+
+    def test_places_are_as_asked_whichever_ends_first_and_count_trials_alone(self, fresh_store):
+        modelled(fresh_store)
+        fresh_store.declare(TRIAL)
+        fresh_store.create_job(examples.job("a", analysis="trial"))
+        labels = ["dense model", "svd, 80 %", "svd, 60 %"]
+        planned = {
+            "label": labels, "unit": [None] * 3, "position": [0, 1, 2],
+            "analysis": ["evaluation", "trial", "trial"],
+        }  # fmt: skip
+        fresh_store.add_job_units("a", pa.table(planned))
+        for label in labels[:0:-1]:
+            rows = pa.Table.from_pylist([{"method": "svd", "delta": 0.1, "nats": [1.0]}])
+            fresh_store.finish_unit(examples.unit(label, "done", "trial"), rows)
+            fresh_store.link_unit("a", label, label, "done")
+            found = fresh_store.trials("tiny")
+            # The last to be asked has its number before the first is there.
+            assert found["place"].to_pylist() == {labels[2]: [2], labels[1]: [1, 2]}[label]
+        assert found["label"].to_pylist() == labels[1:]
 
     def test_a_failed_trial_is_there_with_its_sentence_and_no_number(self, fresh_store):
         modelled(fresh_store)

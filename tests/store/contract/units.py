@@ -1,6 +1,7 @@
 """A unit is stored once and whole, whoever tries how often."""
 
 import concurrent.futures
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -107,3 +108,14 @@ class UnitsContract:
         fresh_store.create_job(examples.job("a"))
         with pytest.raises(ValueError, match="expected a state of QUEUED"):
             fresh_store.set_job("a", "over")
+
+    def test_a_record_says_what_a_unit_was_made_of_and_with(self, fresh_store):
+        fresh_store.declare(examples.SPECTRUM)
+        fresh_store.finish_unit(examples.unit("u"), examples.rows(), None, None)
+        [found] = fresh_store.records(["u", "v"]).to_pylist()
+        given = examples.unit("u")
+        for name in ("key", "analysis", "device", "seconds"):
+            assert found[name] == given[name]
+        for name in ("inputs", "versions"):
+            assert json.loads(found[name]) == given[name]
+        assert fresh_store.records([]).num_rows == 0

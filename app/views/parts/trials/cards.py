@@ -1,5 +1,6 @@
-"""The numbers of one trial, each beside the dense model's."""
+"""The numbers of one trial, each beside those of the dense model, or of the whole adapter."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,13 @@ from app.views.parts import chart
 from app.views.parts.chart import Card
 
 Row = Mapping[str, Any]
+OVERFLOW = 700.0  # nats beyond which a perplexity is no float
 
 
 def draw(row: Row) -> None:
     """Draw a row of cards on size and loss, and one on everything else that was measured."""
     chart.cards(_plain(card) for card in (*_size(row), *_loss(row)))
-    chart.cards(_plain(card) for card in (*_quality(row), *_speed(row)))
+    chart.cards(_plain(card) for card in (*_quality(row), *_base(row), *_speed(row)))
 
 
 def _plain(card: Card) -> Card:
@@ -24,12 +26,14 @@ def _plain(card: Card) -> Card:
 
 
 def _size(row: Row) -> list[Card]:
+    beside = trial_words.beside([row])
+    kept = beside.part.removeprefix("the ").capitalize()
     asked = f"asked {quantities.percent(row['nominal'])}" if _known(row, "nominal") else ""
     linear = f"{quantities.count(row['linear_numbers'])} of "
     whole = f"{quantities.count(row['model_numbers'])} of "
     return [
         (
-            "Linear layers kept",
+            f"{kept} kept",
             quantities.percent(row["kept_linear"]),
             asked or linear + quantities.count(row["of_linear_numbers"]),
             f"{linear}{quantities.count(row['of_linear_numbers'])} parameters.",
@@ -43,8 +47,10 @@ def _size(row: Row) -> list[Card]:
         (
             "On disk",
             quantities.size(row["bytes"]),
-            f"{quantities.size(row['of_bytes'])} dense",
-            "The saved weights with scales and indices, beside the dense ones in the same dtype.",
+            f"{quantities.size(row['of_bytes'])} {beside.name}",
+            "The saved weights with scales and indices, beside the dense ones in the same dtype."
+            if beside.is_dense
+            else f"The smaller adapter's file, beside {beside.the}.",
         ),
     ]
 
@@ -56,7 +62,8 @@ def _loss(row: Row) -> list[Card]:
             lost,
             trial_words.signed(row["delta"]),
             trial_words.interval(row) or "no interval",
-            "Change from dense with its paired 95 % interval; positive is worse. Nats per token.",
+            f"Change from {trial_words.beside([row]).the} with its paired 95 % interval; positive "
+            "is worse. Nats per token.",
         )
     ]
     if _known(row, "predicted"):
@@ -69,8 +76,8 @@ def _loss(row: Row) -> list[Card]:
 
 
 def _quality(row: Row) -> list[Card]:
-    """Return the measures that were taken, the dense model's beside each."""
-    say = quantities.digits
+    """Return the measures that were taken, the dense model's or whole adapter's beside each."""
+    say, whole = quantities.digits, trial_words.beside([row]).name
     score = ("Spearman", "score", "dense_score", say, "Of cosines with the scores of the pairs.")
     asked = (
         score if row["metric"] == "spearman" else None,
@@ -88,9 +95,28 @@ def _quality(row: Row) -> list[Card]:
     found = []
     for title, name, other, words, about in filter(None, asked):
         if _known(row, name):
-            who = "after" if name == "recovered" else "dense"
+            who = "after" if name == "recovered" else whole
             found.append((title, words(row[name]), f"{who} {words(row[other])}", about))
     return [*found, *_layer_error(row)]
+
+
+def _base(row: Row) -> list[Card]:
+    """Return how the base of an adapter does without it, which says what the adapter is worth."""
+    if not _known(row, "base_score"):
+        return []
+    is_loss = row["metric"] == "loss"
+    score = math.exp(min(row["base_score"], OVERFLOW)) if is_loss else row["base_score"]
+    what = "Perplexity" if is_loss else "Spearman"
+    whole = trial_words.beside([row]).the
+    return [
+        (
+            f"{what}, base alone",
+            quantities.digits(score),
+            f"Δ {trial_words.signed(row['worth'])} {trial_words.interval(row, 'worth')}".strip(),
+            f"{what} of the base without {whole}, on the same windows; Δ is what {whole} is worth "
+            "there: how much worse the base is, with its paired 95 % interval.",
+        )
+    ]
 
 
 def _layer_error(row: Row) -> list[Card]:

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app import trials as found
 from app.views.parts import chart, states
-from app.views.parts.trials import found
 from jobs import disk as kept
 from jobs.errors import JobError
 

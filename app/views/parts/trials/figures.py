@@ -5,29 +5,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app import trials as found
+from app.about.trial import ABOUT_PREDICTED, ABOUT_SIZE
 from app.plots import accuracy_against_size, predicted_against_measured
 from app.views.parts import chart, permalink
-from app.views.parts.trials import found
 
 OPEN = "trial"  # the key under which the open trial lives in the address
-ABOUT_SIZE = r"""
-**Δloss** is the mean change of the loss from the dense model in nats per token, on the very same
-windows, with a paired 95 % bootstrap interval over them; perplexity is $e^{\text{loss}}$. **Size**
-counts each saved tensor once: bytes with scales and indices, parameters of the whole model (tied
-ones once), or the share of the chosen linear layers' parameters.
-
-The **Pareto front** joins the trials that no smaller one equals: in the order of size, a trial is
-on it if it loses less than every trial before it on the front, by more than the paired interval of
-the difference of the two.
-"""
-ABOUT_PREDICTED = r"""
-$\Delta\text{loss} \approx \sum_\ell \langle \mathbb{E}[\partial L/\partial W_\ell],
-W'_\ell - W_\ell \rangle + \tfrac12 \mathbb{E}_t\big[\big(\sum_\ell g_\ell^T (W_\ell - W'_\ell)\,
-x_\ell\big)^2\big]$: the slope of the loss on the calibration text, and its curvature along all
-changes together, by the Fisher matrix ([Martens 2014](https://arxiv.org/abs/1412.1193)) over tokens
-$t$ of calibration windows that no factor was fitted to. It is of second order: above 0.3 nats it is
-not reliable.
-"""
 
 
 def opened(names: list[str]) -> None:
@@ -78,14 +61,13 @@ def short_words(texts: list[str]) -> dict[str, str]:
 
 def _accuracy(shown: pd.DataFrame) -> Any:
     """Draw the choices of the first figure and return it."""
-    measures = accuracy_against_size.measures(shown)
+    measures, words = accuracy_against_size.measures(shown), accuracy_against_size.words(shown)
     columns = st.columns([1.4, 1.6, 1.2, 1.6], vertical_alignment="bottom")
     with columns[0]:
-        words = accuracy_against_size.MEASURES
         measure = permalink.choice("Accuracy", measures, "accuracy_by", format_func=words.get)
     with columns[1]:
-        words = accuracy_against_size.SIZES
-        size = permalink.choice("Size", list(words), "size_by", format_func=words.get)
+        sizes = list(accuracy_against_size.SIZES)
+        size = permalink.choice("Size", sizes, "size_by", format_func=words.get)
     with columns[2]:
         dominated = permalink.switch("Dominated trials", "dominated", default=True)
     return accuracy_against_size.draw(shown, measure, size, dominated=dominated)

@@ -22,6 +22,12 @@ NEEDED = {
     "forms": "how it is stored",
 }  # fmt: skip
 OWN_WIDGETS = ("methods", "kept", "allocations", "forms", "calibrate", "evaluate", "ranks")
+# What an adapter's trial has no use for: it stays an adapter, and runs as fast as the whole one.
+NOT_OF_UPDATES = (
+    "calibrate", "ranks", "objective", "gradient", "calibration_windows", "calibration_length",
+    "compensation", "compensation_rank", "recovery_steps", "recovery_lr", "recovery_layers",
+    "speed",
+)  # fmt: skip
 GROUPS = {
     "Ranks and calibration": ("objective", "gradient", "calibration_windows", "calibration_length"),
     "Evaluation": ("preset", "windows", "window", "first", "choice", "pairs", "speed"),
@@ -43,6 +49,8 @@ def draw(client: Any, catalog: Mapping[str, Any], model: str, kind: str) -> None
         st.info("This server is browse only: restart it without `--no-ray` to launch trials.")
         return
     fields = {field["name"]: field for field in declared["params"]}
+    if any(methods.is_update(known, name) for name in known):
+        fields = {name: one for name, one in fields.items() if name not in NOT_OF_UPDATES}
     params, layers, device = _asked(fields, known, kind)
     lacking = [words for name, words in NEEDED.items() if not params[name].strip()]
     if lacking:
@@ -65,7 +73,7 @@ def _asked(
     texts = _texts(fields)
     layers, device = _where()
     with st.expander("More settings"):
-        ranks = _by_hand()
+        ranks = _by_hand() if "ranks" in fields else ""
         with st.container():  # what is below stays in its place when methods are chosen
             written = methods.settings(known, chosen)
         others = _others(fields)
@@ -84,9 +92,15 @@ def _kept(
     """Ask for the sizes, unless every method that is chosen has a setting that says its own."""
     unsized = methods.unsized(known, written)
     off = bool(unsized) and len(unsized) == len(written)
+    is_update = any(methods.is_update(known, name) for name in written)
+    whole = (
+        "the adapter's numbers, or of those of the matrices that training changed"
+        if is_update
+        else "the chosen linear layers' parameters"
+    )
     kept = permalink.words(
         "Sizes to keep", "kept", SIZES, disabled=off,
-        help="Shares of the chosen linear layers' parameters: each is a trial of each method.",
+        help=f"Shares of {whole}: each is a trial of each method.",
     )  # fmt: skip
     if not off:
         return kept
@@ -101,10 +115,12 @@ def _stored_as(
     boxes = {"allocations": ("Allocations", ALLOCATIONS), "forms": ("Stored as", FORMS)}
     if chosen and not any(methods.has_ranks(known, name) for name in chosen):
         st.caption(
-            "Allocations and forms of storage are for low-rank layers: "
-            + ("an update stays an adapter." if any(methods.is_update(known, n) for n in chosen)
-               else "these methods have sizes and a form of their own.")
-        )  # fmt: skip
+            "An adapter stays an adapter: there is nothing to allocate, to calibrate or to train, "
+            "and merged into its base it runs as fast as the whole one."
+            if any(methods.is_update(known, name) for name in chosen)
+            else "Allocations and forms of storage are for low-rank layers: these methods have "
+            "sizes and a form of their own."
+        )
         return {key: str(fields[key].get("default")) for key in boxes}
     found = {}
     for place, (key, (label, words)) in zip(st.columns(2), boxes.items(), strict=True):
@@ -123,10 +139,11 @@ def _several(
 
 
 def _texts(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Ask for both texts, side by side, each with what it is when none is named."""
+    """Ask for the texts, side by side, each with what it is when none is named."""
     named = {"calibrate": "Calibrate on", "evaluate": "Measure on"}
     found = {}
-    for place, (key, label) in zip(st.columns(2), named.items(), strict=True):
+    named = {key: label for key, label in named.items() if key in fields}
+    for place, (key, label) in zip(st.columns(len(named)), named.items(), strict=True):
         with place:
             about = str(fields[key].get("help", ""))
             text = permalink.words(label, key, placeholder=forms.BUNDLED, help=chart.plain(about))

@@ -5,14 +5,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.about.trial import ABOUT_LAYERS
 from app.plots import layer_ranks
 from app.views.parts import chart, permalink
-
-ABOUT = r"""
-The error of a layer's output is $\lVert (W - W')X \rVert_F / \lVert W X \rVert_F$ over the
-calibration text; held-out windows are every eighth of it, which no method saw. A low-rank layer of
-two factors holds $k(m+n)$ numbers, a row-interpolative one $k(m+n-k)$, a dense one $mn$.
-"""
 
 
 def draw(row: Mapping[str, Any]) -> None:
@@ -29,7 +24,7 @@ def draw(row: Mapping[str, Any]) -> None:
         )  # fmt: skip
         maps = layer_ranks.maps(layers, what)
         with place:
-            chart.heading(maps[0].title, maps[0].caption, ABOUT)
+            chart.heading(maps[0].title, maps[0].caption, ABOUT_LAYERS)
             for position, figure in enumerate(maps):
                 chart.draw_map(figure, f"layers-{position}", (), lambda _: None)
     with right:
@@ -38,5 +33,5 @@ def draw(row: Mapping[str, Any]) -> None:
             ("losses", layer_ranks.predicted(layers)),
         ):
             if found is not None:
-                chart.heading(found.title, found.caption, ABOUT if key == "errors" else "")
+                chart.heading(found.title, found.caption, ABOUT_LAYERS if key == "errors" else "")
                 chart.draw(found, f"layer-{key}", height=240)

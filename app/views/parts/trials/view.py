@@ -9,16 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app.about.trial import ABOUT_RECOVERY
 from app.plots import recovery, trial_words
 from app.views.parts import chart, states
 from app.views.parts.trials import cards, disk, downloads, layers, methods
 from app.views.parts.trials.figures import OPEN
 
-JOBS_PAGE = "views/jobs.py"
-ABOUT_RECOVERY = (
-    "The factors were trained for as many steps as the dense control, on the same batches. A loss "
-    "that falls in both says that the model learns the text, not that the compression is undone."
-)
+JOBS_PAGE, COMPARE_PAGE = "views/jobs.py", "views/compare.py"
 
 
 def draw(client: Any, catalog: Mapping[str, Any], row: Mapping[str, Any]) -> None:
@@ -31,6 +28,9 @@ def draw(client: Any, catalog: Mapping[str, Any], row: Mapping[str, Any]) -> Non
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("All trials", icon=":material/arrow_back:", on_click=_close)
         st.page_link(JOBS_PAGE, label="Its job on Jobs", query_params={"job": str(row["job"])})
+        if row["state"] == "done":
+            asked = {"kind": "trials", "trials": str(row["unit"])}
+            st.page_link(COMPARE_PAGE, label="Compare with another trial", query_params=asked)
     if row["state"] != "done":
         _failed(row)
         return
@@ -50,6 +50,8 @@ def _failed(row: Mapping[str, Any]) -> None:
 
 
 def _measured(client: Any, row: Mapping[str, Any], *, is_update: bool) -> None:
+    for line in str(row["notes"] or "").splitlines():
+        st.caption(chart.plain(line))
     for line in str(row["warnings"] or "").splitlines():
         if line.strip():
             st.warning(chart.plain(line), icon=":material/warning:")
@@ -83,10 +85,10 @@ def _samples(row: Mapping[str, Any]) -> None:
         return
     chart.heading("What it writes", "The most likely continuation of one prompt, token by token.")
     st.code(str(row["prompt"]), language=None)
+    whole = trial_words.beside([row]).the.removeprefix("the ").capitalize()
     for place, name, text in zip(
-        st.columns(2), ("This trial", "Dense model"), (row["sample"], row["dense_sample"]),
-        strict=True,
-    ):  # fmt: skip
+        st.columns(2), ("This trial", whole), (row["sample"], row["dense_sample"]), strict=True
+    ):
         with place, st.container(border=True, height="stretch"):
             st.caption(name)
             st.text(str(text))

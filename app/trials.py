@@ -1,4 +1,4 @@
-"""The trials of a model as the page wants them: each with a number, every column there."""
+"""The trials of a model as pages and reports want them: each with a number, every column there."""
 
 import time
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from app import quantities
+from app.plots import trial_words
 
 # What this page reads of a trial; a store that has no finished one yet lacks these columns.
 READ = (
@@ -18,20 +19,20 @@ READ = (
     "speed_at", "flops", "dense_flops", "peak_bytes", "dense_peak_bytes", "calibrated_on",
     "evaluated_on", "warnings", "layers", "nats", "dense_nats", "counts", "losses",
     "control_losses", "prompt", "sample", "dense_sample", "record",
+    "beside", "notes", "base_score", "worth", "worth_low", "worth_high",
 )  # fmt: skip
 
 
 def of_model(client: Any, model: str) -> pd.DataFrame:
-    """Return every trial of a model that ended, the newest first, with a name such as 14.2.
+    """Return every trial of a model that ended, the newest job's first, with a name such as 14.2.
 
-    The first number is the job's; the second counts the job's trials as they ended.
+    The first number is the job's; the second counts the trials that it was asked for.
     """
     found: pd.DataFrame = client.store.trials(model)
     lacking = [name for name in READ if name not in found]
     found = found.assign(**dict.fromkeys(lacking))
-    found["message"] = found["message"].fillna("")
-    order = found.sort_values("finished", kind="stable").groupby("number").cumcount() + 1
-    found["trial"] = found["number"].astype(str) + "." + order.reindex(found.index).astype(str)
+    found = found.fillna({"message": "", "notes": "", "beside": "dense"})  # a row of before
+    found["trial"] = found["number"].astype(str) + "." + found["place"].astype(str)
     return found
 
 
@@ -43,16 +44,22 @@ def finished(found: pd.DataFrame) -> pd.DataFrame:
 def measured_on(done: pd.DataFrame) -> pd.Series:
     """Return on what each trial was measured: the text, and its windows where they are not one.
 
-    Windows that were drawn with another seed show in the dense model's score.
+    Windows that were drawn with another seed show in the score of the dense model, or adapter.
     """
     text = done["evaluated_on"].fillna("").astype(str)
     tokens = done["counts"].map(lambda counts: 0 if counts is None else sum(counts))
     windows = done["nats"].map(lambda nats: 0 if nats is None else len(nats))
     drawn = pd.Series(
         [
-            f"{text}, {window} windows, {quantities.digits(round(token))} tokens, dense {score:.3f}"
-            for text, window, token, score in zip(
-                text, windows, tokens, done["dense_score"].astype(float), strict=True
+            f"{text}, {window} windows, {quantities.digits(round(token))} tokens, "
+            f"{trial_words.beside([{'beside': whole}]).name} {score:.3f}"
+            for text, window, token, score, whole in zip(
+                text,
+                windows,
+                tokens,
+                done["dense_score"].astype(float),
+                done["beside"],
+                strict=True,
             )
         ],
         index=done.index,
@@ -73,3 +80,26 @@ def when(finished: Any) -> str:
     if not quantities.known(finished):
         return quantities.NOT_KNOWN
     return quantities.ago(max(time.time() - finished, 0.0))
+
+
+def summary(done: pd.DataFrame) -> pd.DataFrame:
+    """Return what is read of each finished trial, a row for each; shares are in per cent."""
+    rows: list[Any] = done.to_dict("records")
+    return pd.DataFrame({
+        "trial": done["trial"],
+        "method": trial_words.line_names(rows),
+        "asked": 100 * _numbers(done, "nominal"),
+        "linears": 100 * _numbers(done, "kept_linear"),
+        "model": 100 * _numbers(done, "kept_model"),
+        "bytes": [quantities.size(row["bytes"]) for row in rows],
+        "Δloss": _numbers(done, "delta"),
+        "95 %": [trial_words.interval(row) or None for row in rows],
+        "predicted": _numbers(done, "predicted"),
+        "perplexity": _numbers(done, "perplexity"),
+        "error": _numbers(done, "heldout_error"),
+        "speed": pd.Series([trial_words.faster(row) for row in rows], done.index, dtype=float),
+    })  # fmt: skip
+
+
+def _numbers(done: pd.DataFrame, name: str) -> pd.Series:
+    return pd.to_numeric(done[name], errors="coerce")

@@ -1,0 +1,1 @@
+"""What several models, jobs or trials have in common and where they differ, in plain tables."""
