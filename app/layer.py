@@ -78,8 +78,14 @@ def bulk(row: Mapping[str, Any]) -> Bulk | None:
 
 def seed_of(job: pd.DataFrame) -> int:
     """Return the seed a spectrum job drew its baselines with."""
-    params = json.loads(job["params"].iloc[0] or "{}") if len(job) else {}
+    params = params_of(job.iloc[0]) if len(job) else {}
     return int(params.get("seed", 0))
+
+
+def params_of(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job was asked for."""
+    found: dict[str, Any] = json.loads(job["params"] or "{}")
+    return found
 
 
 def _decays(store: Any, keys: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -34,6 +34,7 @@ def main() -> None:
         layout="wide",
         initial_sidebar_state=240,
     )
+    st.html(Path(__file__).with_name("page.css"))
     st.logo(str(IMAGES / "logo.svg"), size="large", icon_image=str(IMAGES / "icon.svg"))
     page = st.navigation([
         st.Page(_first, title="Rankscope", default=True, visibility="hidden"),
@@ -42,6 +43,8 @@ def main() -> None:
         st.Page("views/rank_tradeoffs.py", title="Rank trade-offs", icon=":material/tune:"),
         st.Page("views/analyses.py", title="Analyses", icon=":material/query_stats:"),
         st.Page("views/compression.py", title="Compression", icon=":material/compress:"),
+        st.Page("views/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("views/reports.py", title="Reports", icon=":material/description:"),
         st.Page("views/jobs.py", title="Jobs", icon=":material/list_alt:"),
     ])  # fmt: skip
     permalink.begin(page.url_path)

@@ -16,6 +16,7 @@ VIOLATIONS = {
     "only store imports duckdb": ("jobs/planted.py", "import duckdb"),
     "only the app's pages import streamlit": ("jobs/planted.py", "import streamlit"),
     "plots are pure": ("app/plots/planted.py", "import store.schema"),
+    "texts and reports are pure": ("app/reports/planted.py", "import app.views.reports"),
     "the page process imports no torch": ("app/planted.py", "import torch"),
     "no analysis imports another": ("analysis/planted.py", "import analysis.spectrum"),
 }

@@ -1,4 +1,7 @@
-"""The README's list of analyses is what the registry declares (`make readme` writes it)."""
+"""What the README says is true: its list of analyses, its files, its pictures, its examples.
+
+`make readme` writes the list, `make screenshots` takes the pictures.
+"""
 
 import re
 import sys
@@ -15,6 +18,8 @@ from analysis.compress.pieces import Piece, Statistics
 from analysis.weights.matrix import Matrix
 
 README = Path(__file__).parents[1] / "README.md"
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+PICTURES, LARGEST = Path("docs/screenshots"), 300_000  # bytes of one
 LIST = re.compile(r"(<!-- analyses:.*?-->\n).*?(<!-- /analyses -->)", re.DOTALL)
 
 
@@ -50,6 +55,17 @@ def test_every_file_the_readme_names_exists():
             assert folders["here"].is_dir(), name
         else:
             assert (folders["here"] / name).exists(), name
+
+
+def test_pictures_are_there_described_and_small():
+    shown = {Path(path): words for words, path in PICTURE.findall(README.read_text())}
+    taken = {PICTURES / file.name for file in (README.parent / PICTURES).iterdir()}
+    assert shown.keys() == taken, "run `make screenshots`"
+    for path, words in shown.items():
+        file = README.parent / path
+        assert file.read_bytes().startswith(b"\x89PNG"), path
+        assert file.stat().st_size < LARGEST, path
+        assert len(words.split()) > 4, f"{path} is not described"
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from app import connection
+from app import trials as found
 from app.first_light import SAMPLE
 from app.views.parts import chart, job_panel, permalink, running, states
-from app.views.parts.trials import carried, disk, figures, form, found, methods, table, view
+from app.views.parts.trials import carried, disk, figures, form, methods, table, view
 from jobs.errors import JobError
 from jobs.states import RESUMABLE
 

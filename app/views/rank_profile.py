@@ -7,22 +7,25 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import connection, layer, quantities
-from app.plots import grid, metric
+from app import connection, layer, profiles, quantities
+from app.plots import difference, grid, metric
 from app.plots.metric import Metric
 from app.views.parts import (
     chart,
     layer_panel,
     layer_table,
+    no_spectra,
     notes,
     permalink,
     running,
     selection,
     states,
 )
+from jobs.comparison import places
 
 MODES = {"side": "side by side", "difference": "difference"}
 NO_OTHER = "none"
+COMPARE_PAGE = "views/compare.py"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +55,10 @@ def page() -> None:
             format_func=_about(models).__getitem__,
         )
     running.banner(client, model)
-    profile = _profile(client.store, model)
-    available = _metrics(client.catalog(), profile)
+    profile = profiles.of(client.store, model)
+    available = profiles.metrics(client.catalog(), profile)
     if profile.empty or not available:
-        _not_profiled(client, model)
+        no_spectra.draw(client, model)
         return
     view = _chosen(client, columns, models, model, profile, available)
     _draw(client.store, view)
@@ -71,30 +74,6 @@ def _about(models: pd.DataFrame) -> dict[str, str]:
         )
         for row in models.to_dict("records")
     }
-
-
-def _profile(store: Any, model: str) -> pd.DataFrame:
-    """Return the profile with text where the store has no text."""
-    profile = store.profile(model)
-    for name in ("module", "view", "message", "matrix_key", "status"):
-        profile[name] = profile[name].fillna("")
-    return profile
-
-
-def _metrics(catalog: Mapping[str, Any], profile: pd.DataFrame) -> dict[str, Metric]:
-    """Return what the profile can be coloured by: the spectrum's columns, then WeLore's."""
-    analyses = catalog["analyses"]
-    declared = list(analyses.get("spectrum", {}).get("columns", []))
-    declared += [
-        {
-            **column,
-            "name": f"welore_{column['name']}",
-            "title": f"WeLore {column.get('title', column['name'])}",
-        }
-        for column in analyses.get("welore", {}).get("columns", [])
-        if not column["name"].startswith("model_")  # the same number on every layer
-    ]
-    return metric.metrics(declared, profile.columns[profile.notna().any()])
 
 
 def _chosen(
@@ -113,19 +92,23 @@ def _chosen(
         other = permalink.choice(
             "Compare with", others, "with", format_func=lambda n: "—" if n == NO_OTHER else n
         )
-    profiles, mode = {model: profile}, "side"
-    second = _profile(client.store, other) if other != NO_OTHER else None
+    found, mode = {model: profile}, "side"
+    second = profiles.of(client.store, other) if other != NO_OTHER else None
     if second is not None and second.empty:
-        _not_profiled(client, other)
+        no_spectra.draw(client, other)
     elif second is not None:
-        profiles[other] = second
+        found[other] = second
         with columns[3]:
             mode = permalink.choice(
                 "Compare as", list(MODES), "mode", format_func=MODES.__getitem__
             )
+            st.page_link(
+                COMPARE_PAGE, label="Open on Compare",
+                icon=":material/compare_arrows:", query_params={"models": [model, other]},
+            )  # fmt: skip
     with columns[1]:
         wanted = _views(profile)
-    shown = {name: grid.of_views(table, wanted) for name, table in profiles.items()}
+    shown = {name: grid.of_views(table, wanted) for name, table in found.items()}
     if shown.get(other, profile).empty:
         st.caption(chart.plain(f"{other} has no {grid.VIEWS[wanted]}."))
         del shown[other]
@@ -173,7 +156,9 @@ def _tables(view: View) -> dict[str, pd.DataFrame]:
     }
     if len(prepared) == 2 and view.mode == "difference":
         first, second = prepared
-        both = grid.difference(prepared[first], prepared[second], (first, second))
+        pair = places.aligned([prepared[first], prepared[second]], (first, second))
+        sides = pair.taken(prepared[first], 0), pair.taken(prepared[second], 1)
+        both = difference.cells(pair.places, sides, (first, second), "difference", view.scale)
         return {f"{first} minus {second}": both}
     return prepared
 
@@ -216,21 +201,6 @@ def _panel(store: Any, view: View, chosen: list[str], place: Any) -> None:
         only = f"These numbers and the densities are of {model} only."
         layer_panel.cards(name, row, only if several else "")
         layer_panel.eigenvalues(store, name, row)
-
-
-def _not_profiled(client: Any, model: str) -> None:
-    jobs = client.store.jobs()
-    waiting = jobs[(jobs["model"] == model) & jobs["state"].isin(running.ACTIVE)]
-    if not waiting.empty:
-        states.empty("The first spectra are on their way", "Layers appear here as they finish.")
-        return
-    states.empty(
-        f"No spectra of {model} yet",
-        "Each weight matrix is decomposed once; everything on this page is read from that.",
-    )
-    if client.can_run and st.button("Compute the spectra", type="primary"):
-        client.submit(model, "spectrum", {}, restrict_to_roots=True)
-        st.rerun()
 
 
 def _left_out(store: Any, model: str, profile: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -92,10 +93,17 @@ class FakeClient:
     held: list = dataclasses.field(default_factory=list)  # rows of `disk`
     can_run: bool = True
     calls: list = dataclasses.field(default_factory=list)
+    home: Path | None = None
 
     @property
     def store(self):
         return Proxy(self.own)
+
+    def job(self, job):
+        found = self.store.job(job)
+        if found.empty:
+            raise JobError(f"unknown job {job!r}")
+        return dict(found.iloc[0])
 
     def catalog(self):
         return {"analyses": self.analyses, "broken": self.broken, "methods": self.methods}
@@ -159,7 +167,7 @@ def with_models(folder, *names, blocks=2):
     store.declare(SPECTRUM)
     for offset, name in enumerate(names):
         add_profile(store, name, blocks=blocks, seed=offset)
-    return FakeClient(store)
+    return FakeClient(store, home=Path(folder))
 
 
 def add_profile(store, name, *, blocks=2, seed=0):

@@ -10,9 +10,9 @@ from tests.app.test_activations_plots import ROWS, layer
 
 
 def page(rows):
+    from app.shown import Shown
     from app.views.parts import permalink
     from app.views.parts.panels import panel
-    from app.views.parts.panels.shown import Shown
 
     permalink.begin("analyses")
     panel("activations")(Shown(None, {"columns": []}, {"id": "a"}, rows, lambda cell: cell))

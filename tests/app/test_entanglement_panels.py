@@ -20,9 +20,9 @@ SPREADS = ["beyond_spectrum", "beyond_spectrum_deviations", "beyond_order_deviat
 
 
 def page(view, rows):
+    from app.shown import Shown
     from app.views.parts import permalink
     from app.views.parts.panels import panel
-    from app.views.parts.panels.shown import Shown
 
     permalink.begin("analyses")
     panel(view)(Shown(None, {"columns": []}, {"id": "a"}, rows, lambda cell: cell))

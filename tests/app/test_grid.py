@@ -93,23 +93,6 @@ def test_views_and_doubled_names_get_rows_of_their_own():
     assert set(figure.y.names) == {"v", "v · head 2", "experts.0.up", "experts.1.up"}
 
 
-def test_a_difference_pairs_layers_by_name():
-    other = profile(("blocks.0.q", 0, "q", "whole", 2, 0.5, "done"))
-    pair = [grid.prepared(table, RANK, "absolute") for table in (LLAMA, other)]
-    table = grid.difference(*pair, ("a", "b")).set_index("layer")
-    assert table.loc["blocks.0.q", "value"] == 4.0
-    assert "a minus b" in table.loc["blocks.0.q", "hover"]
-    assert np.isnan(table.loc["blocks.1.q", "value"])
-    assert "one of the two" in table.loc["blocks.1.q", "hover"]
-
-
-def test_differences_of_a_map_have_one_number_of_decimals():
-    first = grid.prepared(LLAMA, RANK, "noise")
-    second = first.assign(value=[0.9, 0.23, 1.0, None, 1.9])
-    table = grid.difference(first, second, ("a", "b"))
-    assert table["text"].tolist() == ["+0.00", "+0.27", "+0.00", "—", "+0.10"]
-
-
 def test_colours_are_spread_over_the_blocks_alone():
     table = grid.prepared(LLAMA, RANK, "absolute")
     assert np.nanmin(grid.coloured_by([table])) == 4.0

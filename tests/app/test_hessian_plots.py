@@ -151,8 +151,8 @@ def test_layers_are_compared_with_their_intervals():
 
 
 def script(rows, running):
+    from app.shown import Shown
     from app.views.parts.panels.hessian import draw
-    from app.views.parts.panels.shown import Shown
 
     draw(Shown(None, {}, {"id": "j", "params": "{}"}, rows, lambda cell: cell, running))
 

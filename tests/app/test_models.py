@@ -55,6 +55,30 @@ def test_a_bad_path_is_a_sentence_on_the_page(planted, opened):
     assert at.error[0].value.replace("\\", "") == "/nowhere does not exist: check the path"
 
 
+def test_a_refusal_shows_its_command_as_code_and_a_name_as_it_is(planted, opened, monkeypatch):
+    said = {"text": "/a*b lies outside: use `python -m jobs models add`"}
+
+    def refuse(*_args, **_kwargs):
+        raise JobError(said["text"])
+
+    monkeypatch.setattr(type(planted), "inspect", refuse)
+    at = opened(planted, "models")
+    at.text_input(key="path").set_value("/a*b")
+    button(at, "Look inside").click().run()
+    assert at.error[0].value == "/a\\*b lies outside\\: use `python -m jobs models add`"
+    said["text"] = "/a`b does not exist"
+    button(at, "Look inside").click().run()
+    assert at.error[0].value == "/a\\`b does not exist"
+
+
+def test_a_model_leads_to_its_compression(planted, opened):
+    at = opened(planted, "models?model=other")
+    button(at, "Compress it").click().run()
+    assert not at.exception
+    assert at.selectbox(key="model").value == "other"
+    assert at.selectbox(key="trial").value == ""
+
+
 def test_a_model_shows_its_header_before_it_is_added(fresh, opened, monkeypatch):
     added = []
     monkeypatch.setattr(type(fresh), "inspect", lambda *_a, **_k: header())

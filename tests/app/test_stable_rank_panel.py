@@ -9,7 +9,7 @@ from tests.app.test_stable_rank_plots import made
 
 
 def script(rows, running):
-    from app.views.parts.panels.shown import Shown
+    from app.shown import Shown
     from app.views.parts.panels.stable_rank import draw
 
     draw(Shown(None, {}, {"id": "j", "params": "{}"}, rows, lambda cell: cell, running))

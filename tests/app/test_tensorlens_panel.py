@@ -34,8 +34,8 @@ def row(span="whole model", **settings):
 
 
 def page(rows):
+    from app.shown import Shown
     from app.views.parts.panels import tensorlens
-    from app.views.parts.panels.shown import Shown
 
     tensorlens.draw(Shown(None, {}, {"id": "j"}, rows, lambda cell: cell))
 

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app import layer, quantities
+from app.about import spectrum as about
 from app.plots import decay, density
 from app.views.parts import chart, notes, permalink, states
 
@@ -29,7 +30,7 @@ def decays(store: Any, named: Named, seed: int) -> None:
         row = named[0][1]
         shape = "" if several else f" · {quantities.shape((row['rows'], row['cols']))}"
         heading = figure.title if figure else f"Singular-value decay · {named[0][0]}"
-        chart.heading(heading + shape, figure.caption if figure else "", notes.DECAY)
+        chart.heading(heading + shape, figure.caption if figure else "", about.DECAY)
     with place:
         if figure:
             chart.draw(figure, "decay")
@@ -104,8 +105,8 @@ def eigenvalues(store: Any, name: str, row: Mapping[str, Any]) -> None:
     law, bulk = layer.power_law(row), layer.bulk(row)
     left, right = st.columns(2, gap="medium")
     for column, key, plot, note in (
-        (left, "density", density.eigenvalue_density, notes.DENSITY),
-        (right, "tail", density.tail_function, notes.TAIL),
+        (left, "density", density.eigenvalue_density, about.DENSITY),
+        (right, "tail", density.tail_function, about.TAIL),
     ):
         with column:
             figure = plot(singular, law, bulk, name=name)

@@ -9,18 +9,17 @@ import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app.shown import Shown, of_the_model, without_idle
 from app.views.parts import states
-from app.views.parts.panels import panel, plain
-from app.views.parts.panels.shown import Shown
-from jobs.states import ACTIVE, RESUMABLE
+from app.views.parts.panels import panel
+from jobs.states import RESUMABLE
 
-TOLD = ("failed", "zero")  # rows without numbers that say why
 LONG = 12  # numbers of a list that a cell of the table can show
 
 
 def draw(client: Any, declared: Mapping[str, Any], job: Mapping[str, Any]) -> None:
     """Draw what a job has found so far."""
-    shown = _shown(client, declared, job)
+    shown = Shown.of(client, declared, job)
     if shown.rows.empty:
         states.empty(*_nothing(job["state"]))
         return
@@ -29,36 +28,8 @@ def draw(client: Any, declared: Mapping[str, Any], job: Mapping[str, Any]) -> No
         _table(shown)
 
 
-def _shown(client: Any, declared: Mapping[str, Any], job: Mapping[str, Any]) -> Shown:
-    columns = [column["name"] for column in declared.get("columns", [])]
-    rows = measured(client.store.results(job["id"]), columns)
-    rows = in_order(rows, list(client.store.labels(job["model"])["layer"]))
-    return Shown(client, declared, job, rows, client.array, job["state"] in ACTIVE)
-
-
-def measured(found: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return the rows with numbers, and those that say why they have none.
-
-    Skipped tensors, spectra made on the way and units that wait are under Units.
-    """
-    numbers = [name for name in columns if name in found]
-    kept = found[found[numbers].notna().any(axis=1) | found["status"].isin(TOLD)]
-    return kept.assign(layer=kept["layer"].fillna(kept["label"])) if "layer" in kept else kept
-
-
-def in_order(found: pd.DataFrame, layers: list[str]) -> pd.DataFrame:
-    """Return the rows in the model's order of layers; units finish in another."""
-    place = {name: i for i, name in enumerate(layers)}
-
-    def where(layer: str) -> int:
-        return place.get(layer, place.get(str(layer).partition("[")[0], len(place)))
-
-    name = "layer" if "layer" in found else "label"
-    return found.sort_values(name, key=lambda column: column.map(where), kind="stable")
-
-
 def _table(shown: Shown) -> None:
-    table = without_idle(shown.rows).drop(columns=plain.of_the_model(shown.rows, shown.columns))
+    table = without_idle(shown.rows).drop(columns=of_the_model(shown.rows, shown.columns))
     titles = {name: st.column_config.Column(name, help=c.get("help")) for name, c in _named(shown)}
     st.dataframe(
         short_lists(table),
@@ -79,13 +50,6 @@ def _table(shown: Shown) -> None:
 
 def _named(shown: Shown) -> list[tuple[str, Mapping[str, Any]]]:
     return [(name, column) for name, column in shown.columns.items() if name in shown.rows]
-
-
-def without_idle(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the table without columns that say nothing here."""
-    idle = ["message"] if (found["message"].fillna("") == "").all() else []
-    idle += ["label"] if "layer" in found else []
-    return found.drop(columns=idle)
 
 
 def short_lists(found: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 
-from app.views.parts.panels.shown import Shown
+from app.shown import Shown
 
 PLAIN = "plain"
 

@@ -7,37 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app.about.entanglement import ABOUT
 from app.plots import entanglement as plots
+from app.shown import Shown
 from app.views.parts import chart, permalink, states
-from app.views.parts.panels.shown import Shown
-
-ABOUT = r"""
-The sizes of an $m \times n$ matrix are split into primes, ascending, the rows' first:
-$\psi = \mathrm{vec}(W)/\lVert W\rVert_F$ is read as the state of a chain of sites. A cut after
-$\ell$ sites has the singular values $s$ of $W$ reshaped to $D_L \times D_R$ and the entropy
-$S(\ell) = -\sum_i p_i \ln p_i$ with $p = s^2$
-([Chen et al. 2026](https://arxiv.org/abs/2601.06788)).
-
-- **Maximum** $\ln\min(D_L, D_R)$; **rank bound**
-  $\min(\ln D_L, \ln D_R, \ln r + |\ln(D_L/m)|)$ for a matrix of rank $r$.
-- **Page value**: the mean over random states, which Gaussian noise shows
-  ([Page 1993](https://arxiv.org/abs/gr-qc/9305007)).
-- **Controls**, lowest to highest of the seeded draws: the same singular values between random
-  orthogonal matrices; and the same matrix with its rows and columns in random orders.
-
-**What a valley shows.** Every rectangular matrix dips at the row|column cut, pure noise as well,
-and a matrix of low rank dips as deep as its rank bound. So a valley alone is the shape and the
-spectrum. The *deficit*, Page's value minus $S$ at row|column, takes the shape away.
-
-**What the other cuts show.** Only the row|column cut does not depend on the basis. The others
-depend on the order of rows and columns, which for the hidden units of a feed-forward layer is
-arbitrary. Structure there is what leaves the band of the same singular values.
-"""
 
 
 def draw(shown: Shown) -> None:
     """Draw the chosen layer's numbers and curve, then one number of every layer."""
-    rows = _measured(shown.rows)
+    rows = plots.measured(shown.rows)
     if rows.empty:
         states.empty("No layer is measured yet", "Layers appear here as they finish.")
         return
@@ -52,13 +30,6 @@ def draw(shown: Shown) -> None:
     _cards(row, unit)
     _cuts(layer, row, unit)
     _layers(rows, unit)
-
-
-def _measured(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have a curve: zero and failed layers have none."""
-    if "entropy" not in rows:
-        return rows.head(0)
-    return rows[rows["entropy"].notna()].drop_duplicates("label", keep="last")
 
 
 def _cards(row: Mapping[str, Any], unit: str) -> None:

@@ -3,45 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app.about.hessian import ABOUT
 from app.plots import hessian as plots
+from app.shown import Shown
 from app.views.parts import chart, permalink, states
-from app.views.parts.panels.shown import Shown
-
-ABOUT = r"""
-The Hessian $H = \partial^2 L/\partial\theta^2$ says how the loss bends in each direction of the
-chosen parameters. With the outputs $f$ and their Jacobian $J$ it is the sum of
-
-- the **outer-product part** $H_O = J^\top (\partial^2 L/\partial f^2) J$ (Gauss-Newton), which
-  never bends downwards, and
-- the **functional part**
-  $H_F = \sum_k (\partial L/\partial f_k)\, \partial^2 f_k/\partial\theta^2$, the curvature of
-  the network itself, which vanishes where the data are fitted.
-
-**Exact**: the matrix is made, and its rank in float64 is
-$\#\{|\lambda| > |\lambda|_{\max}\, p\, \varepsilon\}$. A rank is real where a *gap* of many
-decades lies behind it. Without a gap it only says what float64 can resolve.
-
-**Estimated**: [Lanczos quadrature](https://doi.org/10.1137/16M1104974) from random starts counts
-the eigenvalues above a share of the largest. The interval covers the choice of starts, at 95 %, and
-how the count moved over the second half of the steps. Where no node of the quadrature lies below
-the threshold, its lower end leaves out the two nodes around zero, for they may stand for what does.
-
-**Prediction**: for a fully connected linear net without biases the rank follows from the widths
-([Singh et al. 2021](https://arxiv.org/abs/2106.16225)); other nets may exceed this *linear-net
-bound*.
-
-A low rank says that most directions leave this loss on this data unchanged to second order. It
-does not say that the weights themselves have low rank, nor that they can be removed.
-"""
 
 
 def draw(shown: Shown) -> None:
     """Draw the chosen Hessian's numbers and eigenvalues, then one number of every layer."""
-    rows = measured(shown.rows)
+    rows = plots.measured(shown.rows)
     if rows.empty:
         states.empty("No Hessian is measured yet", "Layers appear here as they finish.")
         return
@@ -49,7 +22,7 @@ def draw(shown: Shown) -> None:
     layer = names[0]
     if len(names) > 1:
         layer = permalink.choice("Layer", names, "hessian_layer", always=True)
-    row = plain(rows[rows["layer"].astype(str).eq(layer)].iloc[0].to_dict())
+    row = plots.plain(rows[rows["layer"].astype(str).eq(layer)].iloc[0].to_dict())
     chart.cards(
         (title, chart.plain(value), chart.plain(beside), about)
         for title, value, beside, about in cards(row)
@@ -63,21 +36,6 @@ def draw(shown: Shown) -> None:
         figure = plots.by_layer(rows, column)
         chart.heading(figure.title, figure.caption)
         chart.draw(figure, "hessian-layers", height=300)
-
-
-def measured(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have a rank, each layer once."""
-    if "rank" not in rows or "layer" not in rows:
-        return rows.head(0)
-    return rows[rows["rank"].notna()].drop_duplicates("layer", keep="last")
-
-
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row in which everything that is not there is None."""
-    return {
-        str(name): None if pd.api.types.is_scalar(value) and pd.isna(value) else value
-        for name, value in row.items()
-    }
 
 
 def cards(row: Mapping[str, Any]) -> list[chart.Card]:

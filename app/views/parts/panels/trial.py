@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.views.parts.panels.shown import Shown
-from app.views.parts.trials import found, methods, table
+from app import trials as found
+from app.shown import Shown
+from app.views.parts.trials import methods, table
 
 TRIALS_PAGE = "views/compression.py"
 

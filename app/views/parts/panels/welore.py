@@ -6,28 +6,17 @@ import pandas as pd
 import streamlit as st
 
 from app import quantities
+from app.about.welore import ABOUT
 from app.plots import welore
+from app.shown import Shown, of_the_model
 from app.views.parts import chart, permalink
 from app.views.parts.panels import plain
-from app.views.parts.panels.shown import Shown
 from jobs import thresholds
-
-ABOUT = r"""
-$\tilde\sigma = (\sigma - \sigma_{\min}) / (\sigma_{\max} - \sigma_{\min})$ in each layer; a
-direction is pruned where $\tilde\sigma < \tau$, with one $\tau$ for the whole model. A layer that
-loses at least the cutoff of its rank is a low-rank component (**LRC**) and is factored, unless its
-factors would hold more numbers than the layer; the others (**N-LRC**) stay dense
-([Jaiswal et al. 2024](https://arxiv.org/abs/2407.11239)).
-
-*Nominal* numbers factor every layer at its rank, as the published code does by default; *applied*
-ones come after cutoff and guard. A rank cut is no cut in parameters: factors of a square layer are
-smaller than the layer only below half of its rank.
-"""
 
 
 def draw(shown: Shown) -> None:
     """Draw the totals, the layers at the job's threshold, and a slider to another threshold."""
-    shared = plain.of_the_model(shown.rows, shown.columns)
+    shared = of_the_model(shown.rows, shown.columns)
     plain.cards(shown.rows, [shown.columns[name] for name in shared])
     rows = shown.rows[shown.rows["classification"].isin(welore.CLASSES)]
     if rows.empty:

@@ -1,0 +1,1 @@
+"""What each view shows of a job in a report: one file for each, `plain.py` for all others."""
