@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 started := $(shell date +%s)
 took = echo "$(1) took $$(( $$(date +%s) - $(started) )) s"
 
-.PHONY: app test test-models bench readme methods-table install install-dev chromium lint types walls docker-lint pytest clean help
+.PHONY: app test test-models bench readme methods-table screenshots install install-dev chromium lint types walls docker-lint pytest clean help
 
 help:
 	@echo "make app          install, serve the dashboard on 127.0.0.1:$(PORT), profile the sample model"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-models  the checks over the folder that RANKSCOPE_TEST_MODELS names"
 	@echo "make bench        the benchmarks of tests/bench"
 	@echo "make methods-table  the README's table of compression methods, measured on the sample"
+	@echo "make screenshots  the README's pictures, of the pages of the sample"
 	@echo "TORCH_INDEX=URL   take torch's builds from that index"
 
 $(BIN)/python:
@@ -80,6 +81,10 @@ bench: install-dev
 # Writes the README's table of compression methods from trials of the sample (some minutes).
 methods-table: install-dev
 	@PYTHONPATH=. $(BIN)/python tests/bench/methods_table.py --write
+
+# Pictures the pages of the sample, with a sweep of it, for the README (some minutes).
+screenshots: install-dev chromium
+	@PYTHONPATH=. $(BIN)/python tests/browser/screenshots.py
 
 # Writes the README's list of analyses from what the registry declares.
 readme: install-dev

@@ -123,7 +123,7 @@ class Client(Kept):
         """Return one job's row; an id may be cut short. Raises JobError for an unknown one."""
         found = self.store.job(job)
         if len(found) == 0:
-            ids = [str(known) for known in self.store.jobs(1000)["id"]]
+            ids = [str(known) for known in self.store.jobs()["id"]]
             meant = [known for known in ids if known.startswith(job)] if job else []
             if len(meant) != 1:
                 raise suggest.unknown("job", job, ids, "`status` lists them")

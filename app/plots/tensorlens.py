@@ -164,7 +164,7 @@ def shaded_text(tokens: Sequence[str], values: np.ndarray, target: int, *, dark:
     spans = []
     for at, (token, value) in enumerate(zip(tokens, values, strict=True)):
         share = 0.5 if np.isnan(value) else 0.5 + float(np.clip(value / reach, -1, 1)) / 2
-        ink = colours.DARK_INK if colours.brightness(steps, share) > 0.5 else colours.PALE_INK
+        ink = colours.ink_at(steps, share)
         frame = f"outline:3px solid {around};" if at == target else ""
         words = escape(token.strip("\n")) or "⏎"
         spans.append(

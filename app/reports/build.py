@@ -15,7 +15,6 @@ from jobs import suggest
 from jobs.errors import JobError
 from jobs.states import ACTIVE
 
-EVERY = 1_000_000  # jobs
 NO_REPORT = ("export",)  # analyses that leave nothing to read
 
 
@@ -80,7 +79,7 @@ def newest(client: Any, model: str) -> list[dict[str, Any]]:
 
 def of_model(client: Any, model: str) -> pd.DataFrame:
     """Return the jobs of a model that ended and left something to read, the newest first."""
-    jobs: pd.DataFrame = client.store.jobs(EVERY)
+    jobs: pd.DataFrame = client.store.jobs()
     mine = jobs["model"].eq(model) & ~jobs["analysis"].isin(NO_REPORT)
     return jobs[mine & ~jobs["state"].isin(ACTIVE)]
 

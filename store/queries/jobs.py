@@ -64,8 +64,8 @@ def interrupt_running(cursor: Cursor, at: float) -> list[str]:
     return interrupted
 
 
-def jobs(cursor: Cursor, limit: int = 100) -> pa.Table:
-    """Return the newest jobs, the last created first."""
+def jobs(cursor: Cursor, limit: int | None = None) -> pa.Table:
+    """Return all jobs, or the newest, the last created first."""
     return arrow.select(cursor, "select * from job order by number desc limit $limit", limit=limit)
 
 

@@ -72,3 +72,10 @@ def test_words_of_figures_can_be_read_on_the_page(dark):
     written = {role: colours.colour(role, dark=dark) for role in colours.LIGHT}
     written |= {"words": words, "axes": colours.SOFT_DARK if dark else colours.SOFT}
     assert {role: c for role, c in written.items() if contrast(c, page) < LEAST} == {}
+
+
+@pytest.mark.parametrize("scale", [colours.BLUES, colours.DIVERGING, colours.DIVERGING_DARK])
+def test_numbers_can_be_read_on_cells_of_every_colour(scale):
+    shares = [place / 500 for place in range(501)]
+    found = [contrast(colours.ink_at(scale, at), colours.mixed(scale, at)) for at in shares]
+    assert min(found) >= LEAST

@@ -38,14 +38,14 @@ def test_a_cell_without_a_value_is_grey_and_keeps_its_words():
 @pytest.mark.parametrize("dark", [False, True])
 def test_numbers_are_dark_on_pale_cells_and_pale_on_dark_ones(dark):
     inks = targets(render_plotly(MAP, dark=dark)).textfont.color
-    assert inks[0] == "#15181d"
+    assert inks[0] == "#000000"
     assert inks[2] == "#ffffff"
 
 
 def test_open_layers_are_outlined():
     shapes = render_plotly(MAP, selected=["c"]).layout.shapes
     assert {(shape.x0 + shape.x1, shape.y0 + shape.y1) for shape in shapes} == {(0, 2)}
-    assert {shape.line.color for shape in shapes} == {"#15181d", "#ffffff"}  # seen on any cell
+    assert {shape.line.color for shape in shapes} == {"#000000", "#ffffff"}  # seen on any cell
 
 
 def test_a_drag_cannot_move_a_map_from_under_the_pointer():

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.browser.conftest import ARGUMENTS
@@ -23,17 +23,17 @@ from tests.browser.widgets import at_rest
 FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, LARGEST = 1440, 300_000  # pixels, bytes
 SWEEP = ("sweep", "sample", "--methods", "svd,two_sided_svd", "--keep", "0.8,0.6,0.4")
-READY = {"profiled": 420, "a page": 240}  # seconds, on a slow machine
-DRAWN = ".js-plotly-plot .main-svg"
+PROFILED, A_PAGE = 420, 120  # seconds, on a slow machine
+FIGURE, TABLE = ".js-plotly-plot .main-svg", "[data-testid=stDataFrame]"
 SIZE = "() => document.querySelectorAll('*').length"
-# File: the address, the theme, the height in pixels.
+# File: the address, what is there when it is drawn, the theme, the height in pixels.
 PICTURES = {
-    "rank_profile": ("rank_profile?model=sample&layers=blocks.3.v", "light", 900),
-    "rank_profile_dark": ("rank_profile?model=sample&layers=blocks.3.v", "dark", 900),
-    "rank_tradeoffs": ("rank_tradeoffs?model=sample", "light", 1000),
-    "compression": ("compression?model=sample", "light", 1500),
-    "compare": ("compare?kind=trials&model=sample", "light", 1000),
-    "reports": ("reports?model=sample", "light", 1000),
+    "rank_profile": ("rank_profile?model=sample&layers=blocks.3.v", FIGURE, "light", 900),
+    "rank_profile_dark": ("rank_profile?model=sample&layers=blocks.3.v", FIGURE, "dark", 900),
+    "rank_tradeoffs": ("rank_tradeoffs?model=sample", FIGURE, "light", 980),
+    "compression": ("compression?model=sample", FIGURE, "light", 1740),
+    "compare": ("compare?kind=trials&model=sample", TABLE, "light", 1000),
+    "reports": ("reports?model=sample", "[data-testid=stBaseButton-primary]", "light", 1000),
 }
 
 
@@ -41,15 +41,20 @@ def main() -> None:
     """Run what the pictures show, and write them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, served(Path(home)) as server:
-        until(lambda: profiled(server), READY["profiled"], lambda: "the sample is not profiled")
+        until(lambda: profiled(server), PROFILED, lambda: "the sample is not profiled")
         asked(server, *SWEEP)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=ARGUMENTS
             )
-            for name, (address, scheme, height) in PICTURES.items():
+            for name, (address, drawn, scheme, height) in PICTURES.items():
                 size = {"width": WIDTH, "height": height}
-                written(name, pictured(browser, f"{server.address}/{address}", scheme, size))
+                page = browser.new_page(color_scheme=scheme, viewport=size)
+                page.set_default_timeout(A_PAGE * 1000)
+                page.goto(f"{server.address}/{address}")
+                page.wait_for_selector(drawn)
+                written(name, pictured(page))
+                page.close()
             browser.close()
 
 
@@ -67,24 +72,17 @@ def profiled(server: Server) -> bool:
     return asked(server, "status").count("DONE") == 2
 
 
-def pictured(browser: Browser, address: str, scheme: str, size: dict) -> bytes:
+def pictured(page: Page) -> bytes:
     """Return a page as PNG, once nothing of it changes any more."""
-    page = browser.new_page(color_scheme=scheme, viewport=size)
-    page.set_default_timeout(READY["a page"] * 1000)
-    page.goto(address)
-    page.wait_for_selector(DRAWN)
     at_rest(page, SIZE)
     page.wait_for_timeout(1500)  # plotly's and the tables' own drawing
-    taken = page.screenshot()
-    page.close()
-    return taken
+    return page.screenshot()
 
 
 def written(name: str, taken: bytes) -> None:
-    """Write a picture in 256 colours, as the README shows it."""
+    """Write a picture as the README shows it, as small as its colours allow."""
     file = FOLDER / f"{name}.png"
-    colours = Image.open(BytesIO(taken)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    colours.save(file, optimize=True)
+    Image.open(BytesIO(taken)).convert("RGB").save(file, optimize=True)
     kept = file.stat().st_size
     if kept > LARGEST:
         raise SystemExit(f"{file.name} has {kept:,} bytes, more than {LARGEST:,}: lower its height")

@@ -45,6 +45,12 @@ class JobsContract:
             fresh_store.create_job(examples.job(id))
         assert fresh_store.jobs(limit=2)["id"].to_pylist() == ["c", "b"]
 
+    def test_no_job_is_left_out_however_many_there_are(self, fresh_store):
+        names = [f"job-{number}" for number in range(130)]
+        for id in names:
+            fresh_store.create_job(examples.job(id))
+        assert fresh_store.jobs()["id"].to_pylist() == names[::-1]
+
     def test_an_unknown_job_is_named(self, fresh_store):
         assert fresh_store.job("x").num_rows == 0
         with pytest.raises(StoreError, match="no job has the id 'x'"):

@@ -18,14 +18,13 @@ from jobs.states import RESUMABLE
 ANALYSES_PAGE = "views/analyses.py"
 FIRST_COLUMNS = 2
 FIRST_DRAWN = {"rank": 0, "ratio": 1, "exponent": 2, "norm": 3, "count": 4}
-MOST_JOBS = 1000  # the newest, of which is chosen
 ELSEWHERE = "stages"  # the unit of what is launched on Compression
 
 
 def draw(client: Any, place: Any, caption: str) -> None:
     """Ask in a place which jobs are compared, and draw the comparison."""
     declared = client.catalog()["analyses"]
-    jobs = _comparable(client.store.jobs(MOST_JOBS), declared)
+    jobs = _comparable(client.store.jobs(), declared)
     counts = jobs["analysis"].value_counts()
     names = [name for name in counts.index if counts[name] > 1]
     if not names:

@@ -16,7 +16,6 @@ from app.views.parts.comparison.differences import View
 from jobs.comparison import differing, places
 
 MODELS_PAGE = "views/models.py"
-MOST_JOBS = 1000  # the newest, among which the last spectra are looked for
 MEETING = {"number": "by number", "depth": "by relative depth"}
 
 
@@ -138,7 +137,7 @@ def _facts(store: Any, models: pd.DataFrame, found: Mapping[str, pd.DataFrame]) 
 def _of_model(store: Any, row: pd.Series, profile: pd.DataFrame) -> dict[str, Any]:
     tensors = store.tensors(row.name)
     matrices = tensors[tensors["state"] == "matrix"]
-    jobs = store.jobs(MOST_JOBS)
+    jobs = store.jobs()
     own = jobs[(jobs["model"] == row.name) & (jobs["analysis"] == "spectrum")]
     asked = differing.flat(layer.params_of(own.iloc[0])) if len(own) else {}
     return {
