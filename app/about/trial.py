@@ -10,7 +10,7 @@ numbers.
 
 The **Pareto front** joins the trials that no smaller one equals: in the order of size, a trial is
 on it if it loses less than every trial before it on the front, by more than the paired interval of
-the difference of the two.
+the difference of the two. Of two whose sizes are within half a percent the better stays.
 """
 ABOUT_PREDICTED = r"""
 $\Delta\text{loss} \approx \sum_\ell \langle \mathbb{E}[\partial L/\partial W_\ell],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 NORMAL = 1.96  # standard errors to each side of a 95 % interval
+SAME = 0.005  # share by which two sizes may differ and count as one: budgets are met to a direction
 
 
 def front(size: np.ndarray, lost: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -12,13 +13,19 @@ def front(size: np.ndarray, lost: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
     In the order of their size, and of their loss at one size, a trial is on the front if it loses
     less than each trial before it on the front by more than `margin` (n, n), the half-width of the
-    interval of their difference.
+    interval of their difference. Of two that follow each other at nearly one size the better stays.
     """
     kept: list[int] = []
     for trial in np.lexsort((lost, size)):
         if all(lost[trial] < lost[other] - margin[trial, other] for other in kept):
             kept.append(int(trial))
-    return np.isin(np.arange(len(size)), kept)
+    larger = [*kept[1:], None]
+    found = [i for i, j in zip(kept, larger, strict=True) if not _alike(size, i, j)]
+    return np.isin(np.arange(len(size)), found)
+
+
+def _alike(size: np.ndarray, trial: int, larger: int | None) -> bool:
+    return larger is not None and bool(size[larger] <= size[trial] * (1 + SAME))
 
 
 def margins(nats: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:

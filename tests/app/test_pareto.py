@@ -44,6 +44,15 @@ def test_a_gain_inside_the_interval_is_none_but_gains_do_not_vanish_one_by_one()
     assert pareto.front(size, lost, margin).tolist() == [True, False, True, False, True]
 
 
+def test_of_two_at_nearly_one_size_the_better_is_on_the_front():
+    size = np.array([5_600_000.0, 5_600_400.0, 7_300_000.0])
+    lost, margin = np.array([0.31, 0.26, 0.07]), np.zeros((3, 3))
+    assert pareto.front(size, lost, margin).tolist() == [False, True, True]
+    assert pareto.front(size, lost[[1, 0, 2]], margin).tolist() == [True, False, True]
+    size[1] *= 1.01
+    assert pareto.front(size, lost, margin).tolist() == [True, True, True]
+
+
 def test_margins_are_those_of_the_differences_of_the_same_windows():
     random = np.random.default_rng(0)
     counts = random.integers(50, 200, 40).astype(float)
