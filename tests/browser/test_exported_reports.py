@@ -1,6 +1,7 @@
 """Reports in a browser: the file opened from disk with the network off, and the page that makes it.
 
-The file's own policy forbids every connection: what would ask for one shows as a console error.
+The file's own policy forbids every connection: what would ask for one shows as a console error. The
+page's test shares the server of `test_first_light.py`, which runs later and ends it.
 """
 
 import re
