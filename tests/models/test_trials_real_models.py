@@ -80,6 +80,26 @@ def test_the_stories_curve_rises_as_less_is_kept(stories):
         assert low > 0
 
 
+@needs(STORIES.name, "eval")
+def test_eora_gives_back_more_than_svd_and_a_third_of_what_three_bits_took(tmp_path):
+    """Rank 8 of a width of 64; the bundled sample, four times as wide, needs rank 12 for it."""
+    run, scores = CommandLine(tmp_path / "home"), []
+    for more in ((), ("svd", 8), ("eora", 8)):
+        words = ("--compensate", more[0], "--compensation-rank", more[1]) if more else ()
+        done = run(
+            "trial", STORIES, "--method", "rtn:bits=3", *words, "--calibrate", TINY, "--evaluate",
+            TINY, "--set", "preset=bos-per-document", "--set", "windows=40", "--set",
+            "speed=false", "--local",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        job = json.loads(run("status", "--format", "json").stdout)[0]["id"]
+        [row] = json.loads(run("results", job, "--format", "json").stdout)
+        scores.append(row)
+    bare, svd, eora = (row["perplexity"] for row in scores)
+    assert bare > svd > eora
+    assert bare - eora >= 0.3 * (bare - scores[0]["dense_perplexity"])
+
+
 @pytest.fixture(scope="module")
 def minilm(tmp_path_factory):
     folder = tmp_path_factory.mktemp("minilm")
